@@ -1,0 +1,39 @@
+# Two commands for a newcomer: `make demo` and `make test`. `make check` is exactly what CI runs.
+PYTHON ?= python3
+BIN := .venv/bin
+PYTEST_FLAGS ?=
+
+.PHONY: demo test check lint contracts types lock clean
+
+.venv/.installed: requirements-dev.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+demo: .venv/.installed
+	$(BIN)/casework demo
+
+test: .venv/.installed
+	$(BIN)/pytest -n 2 $(PYTEST_FLAGS)
+
+lint: .venv/.installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+contracts: .venv/.installed
+	$(BIN)/lint-imports
+
+types: .venv/.installed
+	$(BIN)/mypy
+
+# Order: cheapest first. `test` holds foundations, migrations and drift, slices, access matrix, journeys.
+check: lint contracts types test
+
+# Writes both lock files anew from pyproject.toml (needs uv).
+lock:
+	uv pip compile --python-version 3.11 --universal --generate-hashes --no-header --no-emit-index-url pyproject.toml -o requirements.txt
+	uv pip compile --python-version 3.11 --universal --generate-hashes --no-header --no-emit-index-url --extra dev pyproject.toml -o requirements-dev.txt
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
