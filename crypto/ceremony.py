@@ -1,0 +1,88 @@
+"""The founding of an organisation: everything the root signs before it exists only in the recovery shares."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from crypto.directory import Directory, root_entry, root_fingerprint, verify_directory
+from crypto.directory_entries import (
+    ROOT,
+    Body,
+    CompartmentBody,
+    DirectoryEntry,
+    EntrySigner,
+    JournalBody,
+    MemberBody,
+    PolicyBody,
+)
+from crypto.drop import DropPrivate, new_drop_key, wrap_drop_private
+from crypto.grant import make_grant
+from crypto.kek import Kek, new_kek
+from crypto.recovery import recovery_key, root_key, seal_kek_to_recovery, split_seed
+from crypto.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Founding:
+    """What a founding leaves behind. The shares are printed once; everything else may be stored.
+
+    ``wrapped_drops`` and ``recovery_copies`` are by group, ``grants`` by the epoch of their entry.
+    """
+
+    directory: Directory
+    fingerprint: bytes
+    entries: tuple[DirectoryEntry, ...]
+    wrapped_drops: dict[str, bytes]
+    recovery_copies: dict[str, bytes]
+    grants: dict[int, bytes]
+    shares: tuple[Secret, ...] = field(repr=False)
+
+
+def found_organisation(
+    org: bytes,
+    members: Sequence[MemberBody],
+    groups: Sequence[str],
+    grants: Sequence[tuple[bytes, str]],
+    policy_hash: bytes,
+    journal_key: bytes,
+) -> Founding:
+    """Make root, recovery and compartments, and let the root certify the first members and grants.
+
+    ``grants`` are (member, group) pairs of the members and groups given. No private key leaves this function
+    except as shares (2 of 3), under a KEK, or sealed to a member or to recovery.
+    """
+    seed = Secret.random()
+    root = EntrySigner(ROOT, root_key(seed))
+    first = root_entry(org, root.key, recovery_key(seed).public)
+    fingerprint = root_fingerprint(org, root.key.public)
+    directory = verify_directory(org, [first], fingerprint, None)
+    entries = [first]
+
+    def append(entry: DirectoryEntry) -> None:
+        nonlocal directory
+        directory = directory.extend([entry])
+        entries.append(entry)
+
+    keks = {group: new_kek(org, group, 1) for group in groups}
+    drops = {group: new_drop_key(org, group, 1) for group in groups}
+    bodies: list[Body] = [JournalBody(journal_key), PolicyBody(policy_hash), *members]
+    bodies += [_compartment(keks[group], drops[group]) for group in groups]
+    for body in bodies:
+        append(directory.next_entry(body, root))
+    sealed_grants = {}
+    for member, group in grants:
+        entry, sealed = make_grant(directory, keks[group], member, root)
+        append(entry)
+        sealed_grants[entry.epoch] = sealed
+    return Founding(
+        directory=directory,
+        fingerprint=fingerprint,
+        entries=tuple(entries),
+        wrapped_drops={group: wrap_drop_private(keks[group], drops[group]) for group in groups},
+        recovery_copies={group: seal_kek_to_recovery(directory, keks[group]) for group in groups},
+        grants=sealed_grants,
+        shares=tuple(Secret(share.encode("ascii")) for share in split_seed(seed)),
+    )
+
+
+def _compartment(kek: Kek, drop: DropPrivate) -> CompartmentBody:
+    return CompartmentBody(kek.group, kek.number, kek.kid, drop.public.number, drop.public.public)

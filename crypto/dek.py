@@ -1,0 +1,189 @@
+"""Case keys: one data-encryption key (DEK) per case and group, in two halves that live apart.
+
+DEK = wrapped_part XOR shred_part. The wrapped part lies beside the case, under the compartment's KEK; the
+shred part lies in the shred store, and the case is unreadable everywhere, backups included, once it is
+gone.
+
+The DEK itself is never used: enc_key 32 | commitment 32 = HKDF-Expand(DEK, "csm/v1/case" | case | group, 64).
+AES-GCM does not commit to its key, so the stored commitment is compared before the first use.
+"""
+
+import os
+from dataclasses import dataclass, field
+from hmac import compare_digest
+
+from crypto.algorithms import CASE_ALGORITHMS, Aead, Algorithm, aead_for, hkdf_expand
+from crypto.box import BOX_OVERHEAD, open_box, seal_box
+from crypto.drop import DropPrivate, DropPublic
+from crypto.errors import CommitmentMismatch, PlaceRefused, SealBroken
+from crypto.header import HEADER_SIZE, Kind, pack_header, read_header
+from crypto.hpke import HPKE_OVERHEAD, hpke_open, hpke_seal
+from crypto.kek import Kek
+from crypto.pae import pae
+from crypto.widths import ID_SIZE, exactly, label_bytes, u32, xor
+
+_DERIVE_LABEL = b"csm/v1/case"
+_ROW_LABEL = b"csm/dek1"
+_DROP_LABEL = b"csm/dek-drop/v1"
+_PART_SIZE = 32
+_COMMITMENT_SIZE = 32
+DEK_ROW_SIZE = HEADER_SIZE + BOX_OVERHEAD + _PART_SIZE + _COMMITMENT_SIZE
+DROPPED_DEK_ROW_SIZE = HEADER_SIZE + HPKE_OVERHEAD + _PART_SIZE + _COMMITMENT_SIZE
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CaseKey:
+    """An opened case key of one group: holds the cipher object, never the key's bytes.
+
+    One generation of a DEK seals under one algorithm, which is the whole allow-list for its frames.
+    """
+
+    org: bytes
+    case: bytes
+    group: str
+    generation: int
+    algorithm: Algorithm
+    aead: Aead = field(repr=False)
+    frame_header: bytes = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        header = pack_header(Kind.UNDER_KEY, self.algorithm, self.generation)
+        object.__setattr__(self, "frame_header", header)
+
+
+@dataclass(frozen=True, slots=True)
+class NewDek:
+    """A case key just made: the row for the database, and the half for the shred store (commit it first)."""
+
+    key: CaseKey
+    row: bytes = field(repr=False)
+    shred_part: bytes = field(repr=False)
+
+
+def new_dek(
+    kek: Kek, case: bytes, generation: int = 1, algorithm: Algorithm = Algorithm.AES_256_GCM
+) -> NewDek:
+    """Make the key of a case under a KEK that the writer holds.
+
+    Row: 01 | alg | kek_no u32be | nonce 12 | ciphertext 32 | tag 16 | commitment 32; associated data: the
+    first 6 bytes | "csm/dek1" | org 16 | case 16 | dek_gen u32be | kid 32 | group.
+    """
+    wrapped_part, shred_part = os.urandom(_PART_SIZE), os.urandom(_PART_SIZE)
+    key, commitment = _derive(wrapped_part, shred_part, kek.org, case, kek.group, generation, algorithm)
+    row = _wrap(kek, case, generation, algorithm, wrapped_part) + commitment
+    return NewDek(key, row, shred_part)
+
+
+def unwrap_dek(kek: Kek, case: bytes, generation: int, row: bytes, shred_part: bytes) -> CaseKey:
+    """Return the case key of a row.
+
+    Raises SealBroken when the row belongs to another KEK, case, group, organisation or generation, and
+    CommitmentMismatch when it opens to a key that the row does not commit to (a two-key ciphertext, or the
+    shred part of another row).
+    """
+    algorithm, wrapped_part, stored = _unwrap(kek, case, generation, row)
+    key, commitment = _derive(wrapped_part, shred_part, kek.org, case, kek.group, generation, algorithm)
+    if not compare_digest(commitment, stored):
+        raise CommitmentMismatch("the row commits to another key")
+    return key
+
+
+def rewrap_dek(old: Kek, new: Kek, case: bytes, generation: int, row: bytes) -> bytes:
+    """Return the row under another KEK of the same compartment; no frame and no shred part changes."""
+    if (old.org, old.group) != (new.org, new.group):
+        raise PlaceRefused("key of another compartment")
+    algorithm, wrapped_part, commitment = _unwrap(old, case, generation, row)
+    return _wrap(new, case, generation, algorithm, wrapped_part) + commitment
+
+
+def new_dek_to_drop(
+    drop: DropPublic, case: bytes, generation: int = 1, algorithm: Algorithm = Algorithm.AES_256_GCM
+) -> NewDek:
+    """Make the key of a case whose KEK the writer does not hold: the row is sealed to the group's drop key.
+
+    Row: 02 | alg | drop_no u32be | enc 32 | ciphertext 32 | tag 16 | commitment 32, alg being the algorithm
+    of the case key. HPKE info = PAE("csm/dek-drop/v1", the first 6 bytes, org, group, case, dek_gen u32be,
+    drop-key fingerprint, commitment).
+    """
+    wrapped_part, shred_part = os.urandom(_PART_SIZE), os.urandom(_PART_SIZE)
+    key, commitment = _derive(wrapped_part, shred_part, drop.org, case, drop.group, generation, algorithm)
+    header = pack_header(Kind.TO_DROP_KEY, algorithm, drop.number)
+    info = _dropped_info(header, drop, case, generation, commitment)
+    return NewDek(key, header + hpke_seal(drop.public, info, wrapped_part) + commitment, shred_part)
+
+
+def adopt_dek(drop_private: DropPrivate, kek: Kek, case: bytes, generation: int, row: bytes) -> bytes:
+    """Return a dropped row as an ordinary one under the KEK: what the first holder who meets it stores.
+
+    The commitment stays as it was and is checked when the new row is unwrapped with its shred part.
+    """
+    drop = drop_private.public
+    if (kek.org, kek.group) != (drop.org, drop.group):
+        raise PlaceRefused("key of another compartment")
+    algorithm, number = read_header(row, Kind.TO_DROP_KEY, CASE_ALGORITHMS)
+    if number != drop.number or len(row) != DROPPED_DEK_ROW_SIZE:
+        raise SealBroken("does not open here")
+    commitment = row[-_COMMITMENT_SIZE:]
+    info = _dropped_info(row[:HEADER_SIZE], drop, case, generation, commitment)
+    wrapped_part = hpke_open(drop_private.private, info, row[HEADER_SIZE:-_COMMITMENT_SIZE])
+    return _wrap(kek, case, generation, algorithm, wrapped_part) + commitment
+
+
+def dek_row_is_dropped(row: bytes) -> bool:
+    """Tell a row sealed to the drop key from one under the KEK by its first byte."""
+    return row[:1] == bytes([Kind.TO_DROP_KEY])
+
+
+def dek_row_key_number(row: bytes) -> int:
+    """Return the number of the KEK (or, of a dropped row, the drop key) that a row claims to be under."""
+    kind = Kind.TO_DROP_KEY if dek_row_is_dropped(row) else Kind.UNDER_KEY
+    return read_header(row, kind, CASE_ALGORITHMS)[1]
+
+
+def _derive(
+    wrapped_part: bytes,
+    shred_part: bytes,
+    org: bytes,
+    case: bytes,
+    group: str,
+    generation: int,
+    algorithm: Algorithm,
+) -> tuple[CaseKey, bytes]:
+    info = _DERIVE_LABEL + exactly(case, ID_SIZE) + label_bytes(group)
+    derived = hkdf_expand(xor(wrapped_part, shred_part), info, 64)
+    key = CaseKey(org, case, group, generation, algorithm, aead_for(algorithm, derived[:32]))
+    return key, derived[32:]
+
+
+def _row_context(kek: Kek, case: bytes, generation: int) -> bytes:
+    # The group is last because it alone varies in length.
+    return b"".join(
+        (_ROW_LABEL, kek.org, exactly(case, ID_SIZE), u32(generation), kek.kid, label_bytes(kek.group))
+    )
+
+
+def _wrap(kek: Kek, case: bytes, generation: int, algorithm: Algorithm, wrapped_part: bytes) -> bytes:
+    header = pack_header(Kind.UNDER_KEY, algorithm, kek.number)
+    return seal_box(kek.wrapping(algorithm), header, _row_context(kek, case, generation), wrapped_part)
+
+
+def _unwrap(kek: Kek, case: bytes, generation: int, row: bytes) -> tuple[Algorithm, bytes, bytes]:
+    algorithm, number = read_header(row, Kind.UNDER_KEY, CASE_ALGORITHMS)
+    if number != kek.number or len(row) != DEK_ROW_SIZE:
+        raise SealBroken("does not open here")
+    context = _row_context(kek, case, generation)
+    wrapped_part = open_box(kek.wrapping(algorithm), HEADER_SIZE, context, row[:-_COMMITMENT_SIZE])
+    return algorithm, wrapped_part, row[-_COMMITMENT_SIZE:]
+
+
+def _dropped_info(header: bytes, drop: DropPublic, case: bytes, generation: int, commitment: bytes) -> bytes:
+    return pae(
+        _DROP_LABEL,
+        header,
+        drop.org,
+        label_bytes(drop.group),
+        exactly(case, ID_SIZE),
+        u32(generation),
+        drop.fingerprint,
+        commitment,
+    )

@@ -1,0 +1,229 @@
+"""Who may sign which entry of a key directory, and what each entry changes.
+
+A change needs an entitled signer *at that time*: someone removed, or whose keys were reset, signs nothing
+more.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import Any
+
+from crypto.directory_entries import (
+    ROOT,
+    CompartmentBody,
+    DirectoryEntry,
+    EntryKind,
+    GrantBody,
+    JournalBody,
+    MemberBody,
+    MemberRemovedBody,
+    PolicyBody,
+    RecoveryBody,
+    RootChangedBody,
+)
+from crypto.drop import DropPublic
+from crypto.errors import DirectoryFault, DirectoryRefused
+from crypto.pae import pae
+
+CUSTODIAN = "custodian"
+"""The one role that the directory itself knows: it certifies members."""
+
+_MEMBER_LABEL = b"csm/member-key/v1"
+
+
+def member_key_fingerprint(org: bytes, member: bytes, daily_public: bytes, signing_public: bytes) -> bytes:
+    """Return SHA-256(PAE("csm/member-key/v1", org, member, daily public, signing public))."""
+    return sha256(pae(_MEMBER_LABEL, org, member, daily_public, signing_public)).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class MemberKeys:
+    """A membership as certified: role, professions, public keys, and the fingerprint over both keys."""
+
+    role: str
+    professions: tuple[str, ...]
+    daily_public: bytes
+    signing_public: bytes
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CompartmentKeys:
+    """The current key numbers of a group, its key id and its public drop key."""
+
+    kek_no: int
+    kid: bytes
+    drop: DropPublic
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A certified grant: the KEK of a group, given by a granter to a member's keys in one entry."""
+
+    epoch: int
+    group: str
+    kek_no: int
+    kid: bytes
+    member: bytes
+    member_key_fp: bytes
+    granter: bytes
+    sealed_hash: bytes
+
+
+def _require(fact: bool, fault: DirectoryFault) -> None:
+    if not fact:
+        raise DirectoryRefused(fault)
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The state that entries build up. Owned by one extension at a time; a Directory shows it read-only."""
+
+    org: bytes
+    root_public: bytes
+    recovery_public: bytes
+    policy_hash: bytes | None = None
+    journal_key: bytes | None = None
+    members: dict[bytes, MemberKeys] = field(default_factory=dict)
+    removed: set[bytes] = field(default_factory=set)
+    compartments: dict[str, CompartmentKeys] = field(default_factory=dict)
+    kids: dict[tuple[str, int], bytes] = field(default_factory=dict)
+    makers: dict[tuple[str, int], bytes] = field(default_factory=dict)
+    grants: dict[int, Grant] = field(default_factory=dict)
+    holdings: dict[tuple[bytes, str, int], int] = field(default_factory=dict)
+
+    def copy(self) -> "Ledger":
+        return replace(
+            self,
+            members=dict(self.members),
+            removed=set(self.removed),
+            compartments=dict(self.compartments),
+            kids=dict(self.kids),
+            makers=dict(self.makers),
+            grants=dict(self.grants),
+            holdings=dict(self.holdings),
+        )
+
+    def apply(self, entry: DirectoryEntry) -> None:
+        """Check signer, signature and content of an entry, then take it in."""
+        signer = self.members.get(entry.signer)
+        _require(entry.signer == ROOT or signer is not None, DirectoryFault.UNKNOWN_SIGNER)
+        entry.require_signature(self.root_public if signer is None else signer.signing_public)
+        rule = _RULES.get(entry.kind)
+        if rule is None:
+            raise DirectoryRefused(DirectoryFault.CONTRADICTION)
+        rule(self, entry, entry.body)
+
+    def may_certify(self, signer: bytes) -> bool:
+        """Root and custodians certify members and policies."""
+        return signer == ROOT or self.members[signer].role == CUSTODIAN
+
+    def has_key(self, signer: bytes, group: str, kek_no: int) -> bool:
+        """Tell whether the signer was granted this KEK, or made it."""
+        return (signer, group, kek_no) in self.holdings or self.makers.get((group, kek_no)) == signer
+
+    def forget_keys_of(self, member: bytes) -> None:
+        """Her keys are gone or replaced: what was given to them gives nothing any more."""
+        self.makers = {made: maker for made, maker in self.makers.items() if maker != member}
+        self.grants = {epoch: grant for epoch, grant in self.grants.items() if grant.member != member}
+        self.holdings = {held: epoch for held, epoch in self.holdings.items() if held[0] != member}
+
+
+def _member(ledger: Ledger, entry: DirectoryEntry, body: MemberBody) -> None:
+    _require(ledger.may_certify(entry.signer), DirectoryFault.NOT_ENTITLED)
+    _require(body.member not in ledger.removed, DirectoryFault.CONTRADICTION)
+    fingerprint = member_key_fingerprint(ledger.org, body.member, body.daily_public, body.signing_public)
+    before = ledger.members.get(body.member)
+    if before is not None and before.fingerprint != fingerprint:
+        ledger.forget_keys_of(body.member)
+    ledger.members[body.member] = MemberKeys(
+        body.role, body.professions, body.daily_public, body.signing_public, fingerprint
+    )
+
+
+def _member_removed(ledger: Ledger, entry: DirectoryEntry, body: MemberRemovedBody) -> None:
+    _require(ledger.may_certify(entry.signer), DirectoryFault.NOT_ENTITLED)
+    _require(body.member in ledger.members, DirectoryFault.CONTRADICTION)
+    del ledger.members[body.member]
+    ledger.removed.add(body.member)
+    ledger.forget_keys_of(body.member)
+
+
+def _compartment(ledger: Ledger, entry: DirectoryEntry, body: CompartmentBody) -> None:
+    current = ledger.compartments.get(body.group)
+    if current is None:
+        _require(entry.signer == ROOT, DirectoryFault.NOT_ENTITLED)
+        _require(body.kek_no == body.drop_no == 1, DirectoryFault.CONTRADICTION)
+    else:
+        may_rotate = entry.signer == ROOT or ledger.has_key(entry.signer, body.group, current.kek_no)
+        _require(may_rotate, DirectoryFault.NOT_ENTITLED)
+        _require(_follows(current, body), DirectoryFault.CONTRADICTION)
+    if current is None or body.kek_no != current.kek_no:
+        ledger.makers[body.group, body.kek_no] = entry.signer
+    ledger.kids[body.group, body.kek_no] = body.kid
+    drop = DropPublic(ledger.org, body.group, body.drop_no, body.drop_public)
+    ledger.compartments[body.group] = CompartmentKeys(body.kek_no, body.kid, drop)
+
+
+def _follows(current: CompartmentKeys, body: CompartmentBody) -> bool:
+    """A number rises by one exactly when its key changes, and one of the two must."""
+    kek_step = (body.kek_no - current.kek_no, body.kid != current.kid)
+    drop_step = (body.drop_no - current.drop.number, body.drop_public != current.drop.public)
+    steps = {kek_step, drop_step}
+    return steps <= {(0, False), (1, True)} and (1, True) in steps
+
+
+def _grant(ledger: Ledger, entry: DirectoryEntry, body: GrantBody) -> None:
+    # Of an older KEK too: both are live while a rotation runs.
+    may_grant = entry.signer == ROOT or ledger.has_key(entry.signer, body.group, body.kek_no)
+    _require(may_grant, DirectoryFault.NOT_ENTITLED)
+    _require(ledger.kids.get((body.group, body.kek_no)) == body.kid, DirectoryFault.CONTRADICTION)
+    member = ledger.members.get(body.member)
+    _require(member is not None and member.fingerprint == body.member_key_fp, DirectoryFault.CONTRADICTION)
+    held = (body.member, body.group, body.kek_no)
+    ledger.grants.pop(ledger.holdings.get(held, 0), None)
+    ledger.holdings[held] = entry.epoch
+    ledger.grants[entry.epoch] = Grant(
+        entry.epoch,
+        body.group,
+        body.kek_no,
+        body.kid,
+        body.member,
+        body.member_key_fp,
+        entry.signer,
+        body.sealed_hash,
+    )
+
+
+def _policy(ledger: Ledger, entry: DirectoryEntry, body: PolicyBody) -> None:
+    _require(ledger.may_certify(entry.signer), DirectoryFault.NOT_ENTITLED)
+    ledger.policy_hash = body.value
+
+
+def _recovery(ledger: Ledger, entry: DirectoryEntry, body: RecoveryBody) -> None:
+    _require(entry.signer == ROOT, DirectoryFault.NOT_ENTITLED)
+    ledger.recovery_public = body.value
+
+
+def _journal(ledger: Ledger, entry: DirectoryEntry, body: JournalBody) -> None:
+    _require(entry.signer == ROOT, DirectoryFault.NOT_ENTITLED)
+    ledger.journal_key = body.value
+
+
+def _root_changed(ledger: Ledger, entry: DirectoryEntry, body: RootChangedBody) -> None:
+    _require(entry.signer == ROOT, DirectoryFault.NOT_ENTITLED)
+    ledger.root_public = body.value
+
+
+# Without a rule: a second root. The body's type follows from the kind, which mypy cannot see across a table.
+_RULES: dict[EntryKind, Callable[[Ledger, DirectoryEntry, Any], None]] = {
+    EntryKind.MEMBER: _member,
+    EntryKind.MEMBER_REMOVED: _member_removed,
+    EntryKind.COMPARTMENT: _compartment,
+    EntryKind.GRANT: _grant,
+    EntryKind.POLICY: _policy,
+    EntryKind.RECOVERY: _recovery,
+    EntryKind.JOURNAL: _journal,
+    EntryKind.ROOT_CHANGED: _root_changed,
+}

@@ -1,0 +1,111 @@
+"""Recovery: one seed, held only as SLIP-39 shares, gives the organisation's root and its recovery key.
+
+Every KEK is also sealed to the recovery key. The operator of the server holds no share.
+"""
+
+from collections.abc import Sequence
+from hashlib import sha256
+from hmac import compare_digest
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from shamir_mnemonic import MnemonicError, combine_mnemonics, generate_mnemonics
+
+from crypto.directory import Directory
+from crypto.errors import GrantRefused, SharesRefused
+from crypto.header import PREFIX, require_prefix
+from crypto.hpke import KeyPair, hpke_open, hpke_seal, public_half
+from crypto.kek import Kek, certified_kek
+from crypto.pae import pae
+from crypto.secret import KEY_SIZE, Secret
+from crypto.signing import SigningKey
+from crypto.widths import exactly, label_bytes, u32
+
+_ROOT_LABEL = b"csm/v1/root"
+_RECOVERY_LABEL = b"csm/v1/recovery"
+_CHECK_LABEL = b"csm/recovery-check/v1"
+_KEK_LABEL = b"csm/recovery-kek/v1"
+_CHECK_SIZE = 4
+_LEAST_THRESHOLD = 2
+_MOST_SHARES = 16
+
+
+def root_key(seed: Secret) -> SigningKey:
+    """Return the organisation's root: Ed25519 seed = HKDF-SHA-256(seed, no salt, "csm/v1/root")."""
+    return SigningKey.from_seed(_derive(seed, _ROOT_LABEL))
+
+
+def recovery_key(seed: Secret) -> KeyPair:
+    """Return the X25519 recovery pair: private = HKDF-SHA-256(seed, no salt, "csm/v1/recovery")."""
+    private = _derive(seed, _RECOVERY_LABEL)
+    return KeyPair(public_half(private), private)
+
+
+def split_seed(seed: Secret, threshold: int = 2, count: int = 3) -> list[str]:
+    """Return count SLIP-39 mnemonics of 36 words, any threshold of which give the 32-byte seed back.
+
+    What is shared is seed | first 4 bytes of SHA-256(PAE("csm/recovery-check/v1", seed)): a mnemonic made
+    under a passphrase would otherwise join to garbage (SLIP-39 detects no wrong passphrase). No passphrase
+    is used. Raises SharesRefused unless 2 ≤ threshold ≤ count ≤ 16 (with a threshold of 1 SLIP-39 has no
+    digest).
+    """
+    if not _LEAST_THRESHOLD <= threshold <= count <= _MOST_SHARES:
+        raise SharesRefused("impossible threshold")
+    master = exactly(seed.reveal(), KEY_SIZE) + _check_value(seed.reveal())
+    # Without a passphrase the iterations protect nothing.
+    sets: list[list[str]] = generate_mnemonics(1, [(threshold, count)], master, iteration_exponent=0)
+    return sets[0]
+
+
+def join_shares(mnemonics: Sequence[str]) -> Secret:
+    """Return the seed that exactly a threshold of shares gives. Order does not matter.
+
+    Raises SharesRefused for a share too few or too many, twice the same, mistyped, or of another set.
+    """
+    try:
+        master = combine_mnemonics(mnemonics)
+    except (MnemonicError, ValueError):
+        # The library's text quotes words of the shares.
+        raise SharesRefused("the shares do not join") from None
+    seed, check = master[:KEY_SIZE], master[KEY_SIZE:]
+    if not compare_digest(check, _check_value(seed)):
+        raise SharesRefused("the shares do not join")
+    return Secret(seed)
+
+
+def seal_kek_to_recovery(directory: Directory, kek: Kek) -> bytes:
+    """Return the KEK sealed to the organisation's recovery key.
+
+    Layout: 01 | 01 | enc 32 | ciphertext 32 | tag 16; HPKE info = PAE("csm/recovery-kek/v1", org, group,
+    kek_no u32be, kid, recovery public). Raises GrantRefused for a KEK that the directory does not certify.
+    """
+    if kek.org != directory.org or directory.kids.get((kek.group, kek.number)) != kek.kid:
+        raise GrantRefused("key not certified")
+    info = _kek_info(directory, kek.group, kek.number, kek.kid)
+    return PREFIX + hpke_seal(directory.recovery_public, info, kek.secret.reveal())
+
+
+def open_recovery_kek(directory: Directory, group: str, kek_no: int, sealed: bytes, private: Secret) -> Kek:
+    """Return a KEK from its recovery copy, with the private half that the shares gave.
+
+    Raises GrantRefused when the directory certifies no such KEK or another one (a planted key), SealBroken
+    when the copy is altered or was sealed to another recovery key.
+    """
+    kid = directory.kids.get((group, kek_no))
+    if kid is None:
+        raise GrantRefused("key not certified")
+    require_prefix(sealed)
+    secret = Secret(hpke_open(private, _kek_info(directory, group, kek_no, kid), sealed[len(PREFIX) :]))
+    return certified_kek(directory.org, group, kek_no, secret, kid)
+
+
+def _derive(seed: Secret, info: bytes) -> Secret:
+    return Secret(HKDF(SHA256(), KEY_SIZE, None, info).derive(exactly(seed.reveal(), KEY_SIZE)))
+
+
+def _check_value(seed: bytes) -> bytes:
+    return sha256(pae(_CHECK_LABEL, seed)).digest()[:_CHECK_SIZE]
+
+
+def _kek_info(directory: Directory, group: str, kek_no: int, kid: bytes) -> bytes:
+    return pae(_KEK_LABEL, directory.org, label_bytes(group), u32(kek_no), kid, directory.recovery_public)

@@ -1,0 +1,130 @@
+"""Public vectors of what this package builds on, and an independent HPKE implementation as a peer."""
+
+import json
+import os
+from collections.abc import Iterator
+
+import cryptography_vectors
+import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from pyhpke import AEADId, CipherSuite, KDFId, KEMId
+
+from crypto.algorithms import Algorithm, aead_for, hkdf_expand
+from crypto.errors import SealBroken, SignatureRefused
+from crypto.hpke import hpke_open, hpke_seal, new_key_pair, public_half
+from crypto.secret import Secret
+from crypto.signing import SigningKey, verify
+
+X25519, HKDF_SHA256, AES_256_GCM = 0x0020, 0x0001, 0x0002
+
+
+def read(name: str) -> str:
+    with cryptography_vectors.open_vector_file(name, "r") as file:
+        text = file.read()
+    assert isinstance(text, str)
+    return text
+
+
+def records(name: str, first: str) -> Iterator[dict[str, str]]:
+    """The `name = value` blocks of a vector file; a block begins at the field named first."""
+    block: dict[str, str] = {}
+    for line in read(name).splitlines():
+        key, found, value = (part.strip() for part in line.partition("="))
+        if not found or key.startswith("#"):
+            continue
+        if key == first and block:
+            yield block
+            block = {}
+        block[key] = value
+    yield block
+
+
+def suite_vectors() -> list[dict[str, str]]:
+    wanted = {"mode": 0, "kem_id": X25519, "kdf_id": HKDF_SHA256, "aead_id": AES_256_GCM}
+    every = json.loads(read("HPKE/test-vectors.json"))
+    return [vector for vector in every if all(vector[name] == value for name, value in wanted.items())]
+
+
+def test_rfc_9180_base_mode_of_our_suite() -> None:
+    (vector,) = suite_vectors()
+    private = Secret(bytes.fromhex(vector["skRm"]))
+    assert public_half(private) == bytes.fromhex(vector["pkRm"])
+    # The published ciphertexts carry associated data, we carry none: the published key and nonce seal ours.
+    key, nonce = bytes.fromhex(vector["key"]), bytes.fromhex(vector["base_nonce"])
+    sealed = bytes.fromhex(vector["enc"]) + AESGCM(key).encrypt(nonce, b"note", b"")
+    assert hpke_open(private, bytes.fromhex(vector["info"]), sealed) == b"note"
+    with pytest.raises(SealBroken):
+        hpke_open(private, b"other info", sealed)
+
+
+def test_rfc_5869_sha_256() -> None:
+    vectors = list(records("KDF/rfc-5869-HKDF-SHA256.txt", "COUNT"))
+    assert len(vectors) >= 3
+    for vector in vectors:
+        salt, info, prk = (bytes.fromhex(vector.get(name, "")) for name in ("salt", "info", "PRK"))
+        ikm, okm = bytes.fromhex(vector["IKM"]), bytes.fromhex(vector["OKM"])
+        assert HKDF.extract(SHA256(), salt, ikm) == prk
+        assert hkdf_expand(prk, info, len(okm)) == okm
+
+
+def test_rfc_7748_base_point() -> None:
+    vectors = list(records("asymmetric/X25519/rfc7748.txt", "COUNT"))
+    base = "09".ljust(64, "0")
+    from_base = [vector for vector in vectors if vector["INPUT_U"] == base]
+    assert from_base
+    for vector in from_base:
+        public = public_half(Secret(bytes.fromhex(vector["INPUT_SCALAR"])))
+        assert public == bytes.fromhex(vector["OUTPUT_U"])
+
+
+def test_rfc_8452_aes_256_gcm_siv() -> None:
+    vectors = [
+        vector for vector in records("ciphers/AES/GCM-SIV/openssl.txt", "COUNT") if len(vector["Key"]) == 64
+    ]
+    assert len(vectors) > 20
+    for vector in vectors:
+        key, nonce, aad, plaintext, ciphertext, tag = (
+            bytes.fromhex(vector.get(name, ""))
+            for name in ("Key", "IV", "AAD", "Plaintext", "Ciphertext", "Tag")
+        )
+        assert aead_for(Algorithm.AES_256_GCM_SIV, key).encrypt(nonce, plaintext, aad) == ciphertext + tag
+
+
+def test_rfc_8032_ed25519_first_vectors() -> None:
+    for line in read("asymmetric/Ed25519/sign.input").splitlines()[:50]:
+        secret, public, message, signed = (bytes.fromhex(part) for part in line.split(":")[:4])
+        key = SigningKey.from_seed(Secret(secret[:32]))
+        assert key.public == public
+        assert key.sign(message) == signed[:64]
+        verify(public, message, signed[:64])
+
+
+def test_a_signature_of_another_key_or_message_is_refused() -> None:
+    key = SigningKey.new()
+    signature = key.sign(b"message")
+    for public, message, signed in (
+        (SigningKey.new().public, b"message", signature),
+        (key.public, b"massage", signature),
+        (key.public, b"message", signature[:-1]),
+        (key.public[:-1], b"message", signature),
+    ):
+        with pytest.raises(SignatureRefused):
+            verify(public, message, signed)
+
+
+PEER = CipherSuite.new(KEMId.DHKEM_X25519_HKDF_SHA256, KDFId.HKDF_SHA256, AEADId.AES256_GCM)
+
+
+def test_an_independent_peer_opens_what_we_seal() -> None:
+    pair, info, note = new_key_pair(), os.urandom(40), os.urandom(100)
+    sealed = hpke_seal(pair.public, info, note)
+    private = PEER.kem.deserialize_private_key(pair.private.reveal())
+    assert PEER.create_recipient_context(sealed[:32], private, info).open(sealed[32:]) == note
+
+
+def test_we_open_what_an_independent_peer_seals() -> None:
+    pair, info, note = new_key_pair(), os.urandom(40), os.urandom(100)
+    enc, context = PEER.create_sender_context(PEER.kem.deserialize_public_key(pair.public), info)
+    assert hpke_open(pair.private, info, enc + context.seal(note)) == note
