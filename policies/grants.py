@@ -1,0 +1,56 @@
+"""Which compartments' keys a membership is granted: derived from the policies, never kept by hand."""
+
+from functools import cache
+
+from policies.engine import Engine
+from policies.facts import ALL_CASE_FACTS, Asker, Context
+from policies.vocabulary import READ, Action, Group, Profession, Purpose, Role, Status
+
+JOURNAL = "journal"
+INDEX = "index"
+
+# Any state without break-glass, which lifts the assignment and never a group. States with a conflict are left
+# out: the base rules, which no organisation lifts, refuse every one. What usually suffices comes first.
+_STATES = tuple(
+    sorted(
+        (facts for facts in ALL_CASE_FACTS if not facts.glass and not facts.conflict),
+        key=lambda facts: (not facts.mine, facts.restricted, facts.my_team, facts.status is not Status.OPEN),
+    )
+)
+
+
+@cache
+def favourable_contexts() -> tuple[Context, ...]:
+    """One context for each purpose, in which everything that a request can satisfy is satisfied."""
+    return tuple(
+        Context(
+            mfa=True, step_up=True, reason=True, device=True, hours=True, self_target=False, purpose=purpose
+        )
+        for purpose in Purpose
+    )
+
+
+def granted_groups(engine: Engine, role: Role, professions: frozenset[Profession]) -> frozenset[str]:
+    """The compartments whose keys an active member of this role and these professions is granted.
+
+    A field group when she may read it in some state without break-glass, for some purpose; ``journal`` when
+    she may read the journal's sealed detail; ``index`` when she may list cases in some state. None for a role
+    that opens nothing.
+    """
+    asker = Asker(org=engine.org, role=role, professions=professions, active=True)
+    granted = {str(group) for group in Group if _may_ever(engine, asker, READ[group])}
+    if _may_ever(engine, asker, Action.CASE_LIST):
+        granted.add(INDEX)
+    if any(
+        engine.decide_org(asker, Action.JOURNAL_DETAIL, context).allowed for context in favourable_contexts()
+    ):
+        granted.add(JOURNAL)
+    return frozenset(granted)
+
+
+def _may_ever(engine: Engine, asker: Asker, action: Action) -> bool:
+    return any(
+        engine.decide_case(asker, action, facts, context).allowed
+        for facts in _STATES
+        for context in favourable_contexts()
+    )
