@@ -1,0 +1,108 @@
+"""The bundle an auditor takes away: one log as a zip in the layout of C2SP tlog-tiles.
+
+    checkpoint               the newest signed note
+    checkpoints              every earlier note by ascending size, each after its length (uint16, big-endian)
+    tile/<L>/<N>[.p/<W>]     hashes of level 8·L
+    tile/entries/<N>[.p/<W>] entries, each after its length (uint16, big-endian)
+
+Entry bundles below the pruned index are absent. A database from which rows were taken still gives a bundle:
+a missing entry has length 0 and a missing hash is zeros, which no entry and no hash is, so that the verifier
+can name what is missing.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+
+from sqlalchemy import Connection
+
+from audit.checkpoint import parse_checkpoint
+from audit.errors import NothingPublished
+from audit.evidence import TILE_HEIGHT, TILE_WIDTH, EvidenceMissing, NodeName
+from audit.stored import StoredLog
+from audit.tree import HASH_BYTES
+
+CHECKPOINT = "checkpoint"
+CHECKPOINTS = "checkpoints"
+LENGTH_BYTES = 2
+MAX_LENGTH = 65_535
+MISSING_HASH = bytes(HASH_BYTES)
+
+# One log gives one bundle, byte for byte: a zip's dates would say when it was asked for.
+_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+def tile_path(level: int | str, index: int, width: int) -> str:
+    """tile/<L>/<N>[.p/<W>] of tlog-tiles: the index in threes, an x before all but the last."""
+    digits = f"{index:03d}"
+    digits = digits.zfill(-(-len(digits) // 3) * 3)
+    groups = [digits[at : at + 3] for at in range(0, len(digits), 3)]
+    path = "/".join(["tile", str(level), *(f"x{group}" for group in groups[:-1]), groups[-1]])
+    return path if width == TILE_WIDTH else f"{path}.p/{width}"
+
+
+def write_bundle(connection: Connection, log: bytes, out: Path | BinaryIO) -> None:
+    """Write the bundle of `log` up to its newest checkpoint, a tile at a time.
+
+    `connection` should see one snapshot throughout (REPEATABLE READ, or SQLite's one read transaction).
+
+    Raises:
+        NothingPublished: the log has no checkpoint yet.
+        NoteRefused: the newest checkpoint in the database is not one.
+
+    """
+    stored = StoredLog(connection, log)
+    try:
+        note = stored.latest()
+    except EvidenceMissing:
+        raise NothingPublished from None
+    size = parse_checkpoint(note).checkpoint.size
+    with ZipFile(out, "w", ZIP_DEFLATED) as bundle:
+        bundle.writestr(_member(CHECKPOINT), note)
+        with bundle.open(_member(CHECKPOINTS), "w", force_zip64=True) as member:
+            for earlier in stored.earlier():
+                member.write(_prefixed(earlier.encode()))
+        minimum = stored.minimum_index()
+        level_one: dict[NodeName, bytes] = {}
+        for tile in stored.tiles(size):
+            index, width = tile.first // TILE_WIDTH, len(tile.leaves)
+            hashes = b"".join(map(_whole_hash, tile.leaves))
+            bundle.writestr(_member(tile_path(0, index, width)), hashes)
+            if tile.first >= minimum:
+                entries = b"".join(map(_prefixed, tile.entries))
+                bundle.writestr(_member(tile_path("entries", index, width)), entries)
+            level_one.update({name: node for name, node in tile.subtrees.items() if name[0] == TILE_HEIGHT})
+        _write_upper_tiles(bundle, size, {**level_one, **stored.upper_subtrees(size)})
+
+
+def upper_tiles(size: int) -> Iterable[tuple[int, int, int]]:
+    """(tile level, tile index, width) of every tile above level 0 in a tree of `size` leaves."""
+    level = 1
+    while nodes := size >> (TILE_HEIGHT * level):
+        for first in range(0, nodes, TILE_WIDTH):
+            yield level, first // TILE_WIDTH, min(TILE_WIDTH, nodes - first)
+        level += 1
+
+
+def _write_upper_tiles(bundle: ZipFile, size: int, nodes: dict[NodeName, bytes]) -> None:
+    for level, index, width in upper_tiles(size):
+        first = index * TILE_WIDTH
+        hashes = [_whole_hash(nodes.get((TILE_HEIGHT * level, first + at))) for at in range(width)]
+        bundle.writestr(_member(tile_path(level, index, width)), b"".join(hashes))
+
+
+def _member(name: str) -> ZipInfo:
+    info = ZipInfo(name, _DATE)
+    info.compress_type = ZIP_DEFLATED
+    return info
+
+
+def _prefixed(content: bytes | None) -> bytes:
+    # What is too long for its length cannot be an entry: it is given as missing, and is found so.
+    kept = content if content is not None and len(content) <= MAX_LENGTH else b""
+    return len(kept).to_bytes(LENGTH_BYTES) + kept
+
+
+def _whole_hash(node: bytes | None) -> bytes:
+    return node if node is not None and len(node) == HASH_BYTES else MISSING_HASH

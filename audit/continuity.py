@@ -1,0 +1,99 @@
+"""Whether each writer's numbers are all there, and whether its time runs forwards.
+
+Numbers of one lane may stand in the log in another order than they were given (concurrent transactions), and
+a number is excused where a later entry of the lane lists it as void.
+"""
+
+from dataclasses import dataclass, field
+
+from audit.entry import LaneNumber
+
+# A number given to a transaction that is still open leaves a hole for a while. After 30 s without its entry a
+# writer raises the alarm itself.
+GRACE_US = 30_000_000
+# Requests take their time before they commit, so a lane's times may be a little out of order.
+CLOCK_TOLERANCE_US = 60_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """The lane's numbers from `first` on are missing before the entry at `index`."""
+
+    writer: str
+    first: int
+    index: int
+
+
+@dataclass(slots=True)
+class _Lane:
+    following: int
+    newest_time: int = 0
+    # Numbers seen before a smaller one: number → (index in the log, time).
+    ahead: dict[int, tuple[int, int]] = field(default_factory=dict)
+    void: set[int] = field(default_factory=set)
+
+
+class Continuity:
+    """Follows the lanes of a log while its entries are read in order."""
+
+    def __init__(self, *, from_the_beginning: bool) -> None:
+        """Where the log is pruned, a lane may begin at any number."""
+        self._from_the_beginning = from_the_beginning
+        self._lanes: dict[str, _Lane] = {}
+        self._newest_time = 0
+
+    def number_is_new(self, number: LaneNumber, index: int, time: int) -> bool:
+        """Take the entry's number; False where its lane already has an entry with it."""
+        lane = self._lanes.get(number.writer)
+        n = number.n
+        if lane is None:
+            lane = self._lanes[number.writer] = _Lane(1 if self._from_the_beginning else n)
+        self._newest_time = max(self._newest_time, time)
+        if number.void:
+            lane.void.update(
+                void for void in number.void if void >= lane.following and void not in lane.ahead
+            )
+        if n == lane.following:
+            lane.following += 1
+        elif n > lane.following:
+            if n in lane.ahead:
+                return False
+            lane.ahead[n] = (index, time)
+        elif n in lane.void:
+            # Declared void because nobody knew, and committed after all.
+            lane.void.discard(n)
+            return True
+        elif self._from_the_beginning:
+            return False
+        if lane.ahead or lane.void:
+            _advance(lane)
+        return True
+
+    def time_runs_forwards(self, writer: str, time: int) -> bool:
+        """Whether `time` (µs) is not behind the newest of this writer by more than the tolerance."""
+        lane = self._lanes[writer]
+        if time < lane.newest_time - CLOCK_TOLERANCE_US:
+            return False
+        lane.newest_time = max(lane.newest_time, time)
+        return True
+
+    def holes(self) -> list[Hole]:
+        """The first hole of each lane that has one and whose following entry is past the grace period."""
+        holes = []
+        for writer, lane in self._lanes.items():
+            if not lane.ahead:
+                continue
+            index, time = lane.ahead[min(lane.ahead)]
+            if self._newest_time - time > GRACE_US:
+                holes.append(Hole(writer, lane.following, index))
+        return holes
+
+
+def _advance(lane: _Lane) -> None:
+    while True:
+        if lane.following in lane.ahead:
+            del lane.ahead[lane.following]
+        elif lane.following not in lane.void:
+            # `void` keeps the number: its entry may still come.
+            return
+        lane.following += 1

@@ -1,0 +1,176 @@
+"""A bundle as a stranger may have made it: every name, length and size is checked before it is used."""
+
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
+
+from audit.bundle import (
+    CHECKPOINT,
+    CHECKPOINTS,
+    LENGTH_BYTES,
+    MAX_LENGTH,
+    MISSING_HASH,
+    tile_path,
+    upper_tiles,
+)
+from audit.checkpoint import MAX_NOTE_BYTES
+from audit.evidence import TILE_HEIGHT, TILE_WIDTH, EvidenceMissing, EvidenceRefused, NodeName, Tile
+from audit.tree import HASH_BYTES
+
+_MAX_ENTRIES_BYTES = TILE_WIDTH * (LENGTH_BYTES + MAX_LENGTH)
+_ENCRYPTED = 0x1
+# What a damaged or crafted member makes zipfile and zlib raise.
+_UNREADABLE = (BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError)
+
+
+class OpenedBundle:
+    """`audit.evidence.Evidence` over the zip at `path`; a context manager. At most one tile is in memory."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the directory of the zip.
+
+        Raises:
+            EvidenceMissing: no file, or no zip (a download that broke off is one).
+            EvidenceRefused: a member twice, encrypted, or compressed in another way.
+
+        """
+        try:
+            self._zip = ZipFile(path)
+        except _UNREADABLE:
+            raise EvidenceMissing("le fichier n’est pas une archive zip lisible") from None
+        self._members: dict[str, ZipInfo] = {}
+        for info in self._zip.infolist():
+            if info.filename in self._members:
+                self._refuse("un membre de l’archive s’y trouve deux fois")
+            if info.flag_bits & _ENCRYPTED or info.compress_type not in {ZIP_STORED, ZIP_DEFLATED}:
+                self._refuse("un membre de l’archive est chiffré ou compressé autrement")
+            self._members[info.filename] = info
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._zip.close()
+
+    def latest(self) -> str:
+        return _text(self._read(CHECKPOINT, MAX_NOTE_BYTES))
+
+    def earlier(self) -> Iterator[str]:
+        if CHECKPOINTS not in self._members:
+            raise EvidenceMissing("l’archive ne contient pas les points de contrôle antérieurs")
+        try:
+            with self._zip.open(self._members[CHECKPOINTS]) as member:
+                while prefix := member.read(LENGTH_BYTES):
+                    length = int.from_bytes(prefix)
+                    note = member.read(length)
+                    if len(prefix) < LENGTH_BYTES or len(note) < length:
+                        raise EvidenceRefused("la liste des points de contrôle est tronquée")
+                    yield _text(note)
+        except _UNREADABLE:
+            raise EvidenceMissing("la liste des points de contrôle est illisible") from None
+
+    def minimum_index(self) -> int:
+        present = (name for name in self._members if name.startswith("tile/entries/"))
+        # The first bundle that is there; a hole after it is found when the tiles are read.
+        indexes = (_index_of(name.removeprefix("tile/entries/")) for name in present)
+        return min(indexes, default=0) * TILE_WIDTH
+
+    def tiles(self, size: int) -> Iterator[Tile]:
+        minimum = self.minimum_index()
+        self._refuse_other_members(size, minimum)
+        for first in range(0, size, TILE_WIDTH):
+            index, width = first // TILE_WIDTH, min(TILE_WIDTH, size - first)
+            leaves = self._hashes(tile_path(0, index, width), width)
+            entries: list[bytes | None] = [None] * width
+            if first >= minimum:
+                entries = self._entries(tile_path("entries", index, width), width)
+            yield Tile(first, leaves, entries)
+
+    def stores(self, level: int) -> bool:
+        return level % TILE_HEIGHT == 0
+
+    def upper_subtrees(self, size: int) -> Mapping[NodeName, bytes]:
+        nodes: dict[NodeName, bytes] = {}
+        for level, index, width in upper_tiles(size):
+            hashes = self._hashes(tile_path(level, index, width), width)
+            nodes.update(
+                {
+                    (TILE_HEIGHT * level, index * TILE_WIDTH + at): node
+                    for at, node in enumerate(hashes)
+                    if node is not None
+                }
+            )
+        return nodes
+
+    def leaves_beyond(self, _size: int, /) -> bool:
+        # `tiles` refuses members that a tree of this size does not have.
+        return False
+
+    def _refuse_other_members(self, size: int, minimum: int) -> None:
+        # First a bound: the size stands in a note that nobody may have signed.
+        if size > len(self._members) * TILE_WIDTH:
+            raise EvidenceMissing("l’archive est plus petite que son point de contrôle ne le dit")
+        expected = {CHECKPOINT, CHECKPOINTS}
+        for first in range(0, size, TILE_WIDTH):
+            index, width = first // TILE_WIDTH, min(TILE_WIDTH, size - first)
+            expected.add(tile_path(0, index, width))
+            if first >= minimum:
+                expected.add(tile_path("entries", index, width))
+        expected.update(tile_path(*tile) for tile in upper_tiles(size))
+        if not self._members.keys() <= expected:
+            raise EvidenceRefused("l’archive contient des membres inattendus")
+
+    def _hashes(self, name: str, width: int) -> list[bytes | None]:
+        raw = self._read(name, TILE_WIDTH * HASH_BYTES)
+        if len(raw) != width * HASH_BYTES:
+            raise EvidenceRefused(f"{name} n’a pas la bonne longueur")
+        nodes = [raw[at : at + HASH_BYTES] for at in range(0, len(raw), HASH_BYTES)]
+        return [None if node == MISSING_HASH else node for node in nodes]
+
+    def _entries(self, name: str, width: int) -> list[bytes | None]:
+        raw = self._read(name, _MAX_ENTRIES_BYTES)
+        entries: list[bytes | None] = []
+        at = 0
+        while at < len(raw):
+            start = at + LENGTH_BYTES
+            at = start + int.from_bytes(raw[at:start])
+            entries.append(raw[start:at] or None)
+        if at != len(raw) or len(entries) != width:
+            raise EvidenceRefused(f"{name} n’est pas une suite de {width} écritures")
+        return entries
+
+    def _read(self, name: str, limit: int) -> bytes:
+        info = self._members.get(name)
+        if info is None:
+            raise EvidenceMissing(f"{name} manque dans l’archive")
+        if info.file_size > limit:
+            raise EvidenceRefused(f"{name} est trop grand")
+        try:
+            # zipfile stops at the announced size and then checks the CRC.
+            return self._zip.read(info)
+        except _UNREADABLE:
+            raise EvidenceMissing(f"{name} est illisible") from None
+
+    def _refuse(self, words: str) -> None:
+        self._zip.close()
+        raise EvidenceRefused(words)
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        raise EvidenceRefused("un point de contrôle n’est pas un texte") from None
+
+
+def _index_of(path: str) -> int:
+    """The tile index in `x001/x234/067[.p/<W>]`."""
+    digits = path.partition(".p/")[0].replace("/", "").replace("x", "")
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 15):  # noqa: PLR2004 - five groups of three
+        raise EvidenceRefused("l’archive contient des membres inattendus")
+    return int(digits)

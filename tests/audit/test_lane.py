@@ -1,0 +1,129 @@
+"""Numbers of a writer, and how a missing one is noticed."""
+
+from random import Random
+from threading import Thread
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from audit.continuity import CLOCK_TOLERANCE_US, GRACE_US, Continuity, Hole
+from audit.entry import LaneNumber
+from audit.lane import Lane
+from tests.audit.journal import START, WRITER
+
+LATER = START + GRACE_US + 1
+
+
+def number(n: int, *void: int, writer: str = WRITER) -> LaneNumber:
+    return LaneNumber(n=n, void=void, writer=writer)
+
+
+def take(continuity: Continuity, *numbers: LaneNumber, time: int = START) -> list[bool]:
+    return [continuity.number_is_new(one, index, time) for index, one in enumerate(numbers)]
+
+
+def test_numbers_begin_at_one_and_follow_one_another() -> None:
+    lane = Lane(WRITER)
+    assert [lane.next() for _ in range(3)] == [number(1), number(2), number(3)]
+
+
+def test_a_void_number_is_named_by_the_next_entry_once() -> None:
+    lane = Lane(WRITER)
+    lost = lane.next()
+    lane.void(lost)
+    assert lane.next() == number(2, 1)
+    assert lane.next() == number(3)
+
+
+def test_what_a_lost_entry_had_declared_void_is_declared_again() -> None:
+    lane = Lane(WRITER)
+    lane.void(lane.next())
+    lane.next()
+    lane.void(lane.next())
+    lane.void(lane.next())
+    assert lane.next() == number(5, 3, 4)
+    lane.void(number(2, 1))
+    assert lane.next() == number(6, 1, 2)
+
+
+def test_threads_never_share_a_number() -> None:
+    lane = Lane(WRITER)
+    taken: list[int] = []
+    threads = [Thread(target=lambda: taken.extend(lane.next().n for _ in range(200))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(taken) == list(range(1, 801))
+
+
+@settings(max_examples=60)
+@given(st.lists(st.booleans(), min_size=1, max_size=30), st.randoms(use_true_random=False))
+def test_whatever_is_lost_and_in_whatever_order_it_is_integrated_no_number_is_missed(
+    kept: list[bool], random: Random
+) -> None:
+    lane = Lane(WRITER)
+    integrated = []
+    for is_kept in [*kept, True]:
+        taken = lane.next()
+        if is_kept:
+            integrated.append(taken)
+        else:
+            lane.void(taken)
+    random.shuffle(integrated)
+    continuity = Continuity(from_the_beginning=True)
+    assert all(take(continuity, *integrated))
+    take(continuity, number(1, writer="ffffffff"), time=LATER)
+    assert continuity.holes() == []
+
+
+@settings(max_examples=60)
+@given(st.integers(2, 30), st.data())
+def test_any_number_that_vanished_is_a_hole(count: int, data: st.DataObject) -> None:
+    gone = data.draw(st.integers(1, count - 1))
+    continuity = Continuity(from_the_beginning=True)
+    take(continuity, *(number(n) for n in range(1, count + 1) if n != gone))
+    take(continuity, number(1, writer="ffffffff"), time=LATER)
+    assert continuity.holes() == [Hole(WRITER, gone, gone - 1)]
+
+
+def test_a_young_hole_is_still_being_written() -> None:
+    continuity = Continuity(from_the_beginning=True)
+    take(continuity, number(1), number(3))
+    take(continuity, number(1, writer="ffffffff"), time=START + GRACE_US)
+    assert continuity.holes() == []
+
+
+@pytest.mark.parametrize("numbers", [(1, 1), (1, 3, 3), (1, 2, 3, 2)])
+def test_a_number_is_used_once(numbers: tuple[int, ...]) -> None:
+    continuity = Continuity(from_the_beginning=True)
+    assert take(continuity, *map(number, numbers)) == [True] * (len(numbers) - 1) + [False]
+
+
+def test_a_number_that_was_void_and_came_after_all_is_used_once() -> None:
+    continuity = Continuity(from_the_beginning=True)
+    numbers = [number(1), number(3, 2), number(2), number(2)]
+    assert take(continuity, *numbers) == [True, True, True, False]
+
+
+def test_void_said_twice_or_of_what_came_changes_nothing() -> None:
+    continuity = Continuity(from_the_beginning=True)
+    assert all(take(continuity, number(2, 1), number(3, 1), number(5, 2, 4), number(6)))
+    take(continuity, number(1, writer="ffffffff"), time=LATER)
+    assert continuity.holes() == []
+
+
+def test_a_lane_of_a_pruned_log_begins_anywhere() -> None:
+    continuity = Continuity(from_the_beginning=False)
+    assert all(take(continuity, number(40), number(39), number(41), number(43), time=START))
+    take(continuity, number(9, writer="ffffffff"), time=LATER)
+    assert continuity.holes() == [Hole(WRITER, 42, 3)]
+
+
+def test_time_may_lag_within_the_tolerance_only() -> None:
+    continuity = Continuity(from_the_beginning=True)
+    take(continuity, number(1))
+    assert continuity.time_runs_forwards(WRITER, START)
+    assert continuity.time_runs_forwards(WRITER, START - CLOCK_TOLERANCE_US)
+    assert not continuity.time_runs_forwards(WRITER, START - CLOCK_TOLERANCE_US - 1)
