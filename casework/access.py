@@ -1,0 +1,414 @@
+"""The one gateway to an opened case: load, decide, record, open; in that order, in one unit of work.
+
+A case that is absent, of another organisation or forbidden is one error. What a session may not read is left out
+before decryption, and what it holds no key for could not be decrypted by any policy.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import ColumnElement, Row, and_, func, select, update
+
+from casework import packets
+from casework.act import Act, refusal
+from casework.cases.tables import case_file, case_group
+from casework.column_types import Sealed
+from casework.columns import Column
+from casework.errors import NotFound
+from casework.facts import case_facts, matches_any
+from casework.journal import Deed, Touched
+from casework.shreds import PSEUDONYM, ShredMissing
+from crypto.dek import CaseKey, dek_row_is_dropped
+from crypto.drop import is_drop_envelope, seal_to_drop
+from crypto.frame import seal_frame
+from crypto.journal import pseudonym
+from crypto.opener import open_frame
+from crypto.place import Place
+from policies.engine import Decision
+from policies.facts import CaseFacts
+from policies.vocabulary import READ, Action, Fact, Group, Status
+
+Content = dict[str, Any]
+LEGAL_NAME = "legal_name"
+# A count says "1,000 or more" beyond this: an exact one costs and tells too much.
+COUNT_CAP = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedCase:
+    """A case's row, its facts for the asker, and its sealed groups. Opens nothing."""
+
+    id: UUID
+    status: Status
+    version: int
+    facts: CaseFacts
+    pseudonym: bytes
+    groups: Mapping[Group, Row[Any]]
+    shreds: Mapping[Group, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedCase:
+    """What one act may read of one case: the allowed groups alone, and the keys of those."""
+
+    loaded: LoadedCase
+    groups: Mapping[Group, Content]
+    withheld: tuple[Group, ...]
+    _act: Act = field(repr=False)
+    _keys: Mapping[Group, CaseKey] = field(repr=False)
+
+    @property
+    def id(self) -> UUID:
+        return self.loaded.id
+
+    @property
+    def readable(self) -> frozenset[Group]:
+        return frozenset(self._keys)
+
+    def version_of(self, group: Group) -> int:
+        return int(self.loaded.groups[group].version)
+
+    def open(
+        self, group: Group, place: Place, sealed: Sealed, store: Callable[[Sealed], None]
+    ) -> Content | None:
+        """A further record of this case; None where its group is withheld.
+
+        `store` is called with the frame that replaces an envelope left by somebody who could not read it.
+        """
+        key = self._keys.get(group)
+        if key is None:
+            return None
+        return _open(self._act, key, place, sealed, store)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangingCase:
+    """A case locked for one change that was allowed."""
+
+    loaded: LoadedCase
+    policies: tuple[str, ...]
+    _act: Act = field(repr=False)
+
+    @property
+    def id(self) -> UUID:
+        return self.loaded.id
+
+    def seal(self, group: Group, place: Place, content: Content) -> Sealed:
+        """Seal a record under the case's key of the group, or to the group's drop key where none is held."""
+        plaintext = msgspec.json.encode(content)
+        key = _case_key(self._act, self.loaded, group)
+        if key is None:
+            return Sealed(seal_to_drop(self._act.drop(group), place, plaintext))
+        return Sealed(seal_frame(key, place, plaintext))
+
+    def record(self, action: str, rows: Iterable[tuple[UUID, int]], **more: Any) -> None:
+        """Journal the change: the rows it wrote with their versions, and what else the deed says."""
+        touched = Touched(self.loaded.pseudonym, tuple((row.bytes, version) for row, version in rows))
+        self._act.record(Deed(action, touched=(touched,), policies=self.policies, **more))
+
+
+@dataclass(frozen=True, slots=True)
+class ListedCase:
+    id: UUID
+    status: Status
+    identity: Content | None
+
+
+@dataclass(frozen=True, slots=True)
+class CasePage:
+    """A page of cases; `count` is of all that may be listed, capped."""
+
+    items: list[ListedCase]
+    next: UUID | None
+    count: int
+    count_is_capped: bool
+
+
+class Access:
+    """The gateway for one act."""
+
+    def __init__(self, act: Act) -> None:
+        self._act = act
+
+    def open_case(
+        self,
+        case_id: UUID,
+        *,
+        action: str = "case.open",
+        contents: bool = True,
+        also: Sequence[tuple[UUID, int]] = (),
+    ) -> OpenedCase:
+        """Open the groups of a case that the asker may read.
+
+        `contents=False` opens no group of the case itself, only the keys for its further records; `also` names
+        those records (row, version) so that they stand in the same entry.
+
+        Raises:
+            NotFound: absent, of another organisation, or not hers to know of.
+
+        """
+        loaded = self._load(case_id)
+        listing = self._require_listable(loaded)
+        allowed = self._readable_groups(loaded)
+        keys = self._keys(loaded, allowed)
+        if contents:
+            loaded = self._take_in_arrivals(loaded, keys)
+        names_civil_status = self._act.decide_case(Action.CASE_READ_LEGAL_NAME, loaded.facts).allowed
+        rows = [
+            (row.id.bytes, row.version) for group, row in loaded.groups.items() if contents and group in keys
+        ]
+        rows += [(row.bytes, version) for row, version in also]
+        policies = {policy for decision in (listing, *allowed.values()) for policy in decision.policies}
+        self._act.unit.touched()
+        self._act.record(
+            Deed(
+                action,
+                touched=(Touched(loaded.pseudonym, tuple(rows)),),
+                policies=sorted(policies),
+                detail={"groups": sorted(keys), LEGAL_NAME: names_civil_status},
+            )
+        )
+        opened = {
+            group: self._open_group(loaded, group, key, names_civil_status)
+            for group, key in keys.items()
+            if contents
+        }
+        withheld = tuple(group for group in Group if group not in keys)
+        return OpenedCase(loaded, opened, withheld, self._act, keys)
+
+    def list_cases(self, *, limit: int, after: UUID | None, status: Status | None) -> CasePage:
+        """The newest cases that the asker may list, with what she may see of each identity."""
+        act = self._act
+        cubes = act.engine.list_filter(act.asker, Action.CASE_LIST, act.context)
+        conditions = [
+            case_file.c.org_id == act.org_id,
+            matches_any(cubes, case_facts(act.member_id, act.unit.now)),
+        ]
+        if status is not None:
+            conditions.append(case_file.c.status == status)
+        capped = select(case_file.c.id).where(*conditions).limit(COUNT_CAP + 1).subquery()
+        count = act.unit.connection.execute(select(func.count()).select_from(capped)).scalar_one()
+        rows = self._page(conditions if after is None else [*conditions, case_file.c.id < after], limit + 1)
+        shown = rows[:limit]
+        shreds = act.deployment.shreds.of(act.org_id, [row.id for row in shown], (PSEUDONYM, Group.IDENTITY))
+        act.unit.touched()
+        act.record(
+            Deed(
+                "case.list",
+                touched=[
+                    Touched(
+                        pseudonym(bytes(row.pseudonym_part), _shred(shreds, row.id, PSEUDONYM)),
+                        ((row.row.bytes, row.version),),
+                    )
+                    for row in shown
+                ],
+                count=len(shown),
+            )
+        )
+        items = [
+            ListedCase(
+                row.id, Status(row.status), self._identity(row, _shred(shreds, row.id, Group.IDENTITY))
+            )
+            for row in shown
+        ]
+        following = shown[-1].id if len(rows) > limit else None
+        return CasePage(items, following, min(count, COUNT_CAP), count > COUNT_CAP)
+
+    def _page(self, conditions: Sequence[ColumnElement[bool]], limit: int) -> Sequence[Row[Any]]:
+        facts = case_facts(self._act.member_id, self._act.unit.now)
+        # LIMIT before joining the keys: else every listed case's are fetched.
+        page = (
+            select(case_file.c.id, case_file.c.status, case_file.c.pseudonym_part)
+            .add_columns(*(expression.label(fact) for fact, expression in facts.items()))
+            .where(*conditions)
+            .order_by(case_file.c.id.desc())
+            .limit(limit)
+            .subquery()
+        )
+        group = case_group
+        return self._act.unit.connection.execute(
+            select(page, group.c.id.label("row"), group.c.dek, group.c.dek_generation, group.c.frame)
+            .add_columns(group.c.version)
+            .join_from(
+                page,
+                group,
+                and_(
+                    group.c.org_id == self._act.org_id,
+                    group.c.case_id == page.c.id,
+                    group.c.compartment == Group.IDENTITY,
+                ),
+            )
+            .order_by(page.c.id.desc())
+        ).all()
+
+    def change_case(self, case_id: UUID, actions: Iterable[Action], *, reason: bool = False) -> ChangingCase:
+        """Lock a case for a change that needs all of `actions`.
+
+        Raises:
+            NotFound: absent, or not hers to know of.
+            Forbidden: she may list the case and may not do this; `extra` says what would lift it.
+
+        """
+        wanted = list(actions)
+        loaded = self._load(case_id, lock=True)
+        decisions = [self._act.decide_case(action, loaded.facts, reason=reason) for action in wanted]
+        denied = next(((a, d) for a, d in zip(wanted, decisions, strict=True) if not d.allowed), None)
+        if denied is not None:
+            self._require_listable(loaded)
+            raise refusal(denied[0], denied[1], hidden=False, tried={"case": str(case_id)})
+        self._act.unit.touched()
+        policies = sorted({policy for decision in decisions for policy in decision.policies})
+        return ChangingCase(loaded, tuple(policies), self._act)
+
+    def pseudonyms_of(self, cases: Sequence[UUID]) -> list[bytes]:
+        """The names under which the journal knows these cases' persons; what was erased has none."""
+        rows = self._act.unit.connection.execute(
+            select(case_file.c.id, case_file.c.pseudonym_part).where(
+                case_file.c.org_id == self._act.org_id, case_file.c.id.in_(cases)
+            )
+        ).all()
+        shreds = self._act.deployment.shreds.of(self._act.org_id, [row.id for row in rows], (PSEUDONYM,))
+        return [
+            pseudonym(bytes(row.pseudonym_part), shreds[row.id, PSEUDONYM])
+            for row in rows
+            if (row.id, PSEUDONYM) in shreds
+        ]
+
+    def facts_of(self, case_id: UUID) -> CaseFacts | None:
+        """The facts of a case for the asker, and nothing else of it; None where it is not there."""
+        facts = case_facts(self._act.member_id, self._act.unit.now)
+        row = self._act.unit.connection.execute(
+            select(case_file.c.status)
+            .add_columns(*(expression.label(fact) for fact, expression in facts.items()))
+            .where(case_file.c.org_id == self._act.org_id, case_file.c.id == case_id)
+        ).one_or_none()
+        return _facts(row) if row is not None else None
+
+    def _load(self, case_id: UUID, *, lock: bool = False) -> LoadedCase:
+        act = self._act
+        facts = case_facts(act.member_id, act.unit.now)
+        query = (
+            select(case_file.c.status, case_file.c.version.label("case_version"), case_file.c.pseudonym_part)
+            .add_columns(*(expression.label(fact) for fact, expression in facts.items()))
+            .add_columns(*case_group.c)
+            .join_from(
+                case_file,
+                case_group,
+                and_(case_group.c.org_id == case_file.c.org_id, case_group.c.case_id == case_file.c.id),
+            )
+            .where(case_file.c.org_id == act.org_id, case_file.c.id == case_id)
+        )
+        if lock:
+            query = query.with_for_update(of=case_file)
+        rows = act.unit.connection.execute(query).all()
+        if not rows:
+            raise NotFound("case.open", reason="not_found", tried={"case": str(case_id)})
+        first = rows[0]
+        shreds = act.deployment.shreds.of(act.org_id, [case_id], (PSEUDONYM, *Group))
+        return LoadedCase(
+            id=case_id,
+            status=Status(first.status),
+            version=first.case_version,
+            facts=_facts(first),
+            pseudonym=pseudonym(bytes(first.pseudonym_part), _shred(shreds, case_id, PSEUDONYM)),
+            groups={Group(row.compartment): row for row in rows},
+            shreds={group: _shred(shreds, case_id, group) for group in Group},
+        )
+
+    def _require_listable(self, loaded: LoadedCase) -> Decision:
+        decision = self._act.decide_case(Action.CASE_LIST, loaded.facts)
+        if not decision.allowed:
+            # The very error of an absent case: same action, same reason, same detail.
+            raise NotFound("case.open", reason="not_found", tried={"case": str(loaded.id)})
+        return decision
+
+    def _readable_groups(self, loaded: LoadedCase) -> dict[Group, Decision]:
+        decisions = {group: self._act.decide_case(READ[group], loaded.facts) for group in Group}
+        return {group: decision for group, decision in decisions.items() if decision.allowed}
+
+    def _keys(self, loaded: LoadedCase, allowed: Iterable[Group]) -> dict[Group, CaseKey]:
+        keys = {group: _case_key(self._act, loaded, group) for group in allowed}
+        return {group: key for group, key in keys.items() if key is not None}
+
+    def _open_group(
+        self, loaded: LoadedCase, group: Group, key: CaseKey, names_civil_status: bool
+    ) -> Content:
+        row = loaded.groups[group]
+        if row.frame is None:
+            return {}
+        place = Column.CASE_GROUP_FRAME.place(self._act.org_id, row.id, row.version)
+        content = _open(self._act, key, place, row.frame, self._store(row.id, "frame"))
+        if row.legal_name is not None and names_civil_status:
+            place = Column.CASE_LEGAL_NAME.place(self._act.org_id, row.id, row.version)
+            content |= _open(self._act, key, place, row.legal_name, self._store(row.id, LEGAL_NAME))
+        return content
+
+    def _store(self, row: UUID, column: str) -> Callable[[Sealed], None]:
+        this = (case_group.c.org_id == self._act.org_id, case_group.c.id == row)
+
+        def store(frame: Sealed) -> None:
+            self._act.unit.connection.execute(update(case_group).where(*this).values({column: frame}))
+
+        return store
+
+    def _identity(self, row: Row[Any], shred: bytes) -> Content | None:
+        if row.frame is None or not self._act.decide_case(Action.CASE_READ_IDENTITY, _facts(row)).allowed:
+            return None
+        # A key left at the drop key is taken over when the case itself is opened.
+        if dek_row_is_dropped(row.dek.blob):
+            return None
+        key = self._act.keyring.case_key(Group.IDENTITY, row.id, row.dek_generation, row.dek.blob, shred)
+        if key is None:
+            return None
+        place = Column.CASE_GROUP_FRAME.place(self._act.org_id, row.row, row.version)
+        return _open(self._act, key, place, row.frame, self._store(row.row, "frame"))
+
+    def _take_in_arrivals(self, loaded: LoadedCase, keys: Mapping[Group, CaseKey]) -> LoadedCase:
+        """Re-encrypt what a handoff brought for the groups that this holder may read."""
+        arrived = [group for group in keys if loaded.groups[group].arrival is not None]
+        if not arrived:
+            return loaded
+        for group in arrived:
+            packets.take_in(self._act, loaded, group, keys[group])
+        return self._load(loaded.id)
+
+
+def _facts(row: Row[Any]) -> CaseFacts:
+    return CaseFacts(**{fact.value: bool(getattr(row, fact)) for fact in Fact}, status=Status(row.status))
+
+
+def _case_key(act: Act, loaded: LoadedCase, group: Group) -> CaseKey | None:
+    """The case's key of a group; one that was made by somebody who could not read it is taken over first."""
+    row = loaded.groups[group]
+    dek: bytes = row.dek.blob
+    if dek_row_is_dropped(dek):
+        adopted = act.keyring.adopt(group, loaded.id, row.dek_generation, dek)
+        if adopted is None:
+            return None
+        dek = adopted
+        act.unit.connection.execute(
+            update(case_group)
+            .where(case_group.c.org_id == act.org_id, case_group.c.id == row.id, case_group.c.dek == row.dek)
+            .values(dek=Sealed(adopted))
+        )
+    return act.keyring.case_key(group, loaded.id, row.dek_generation, dek, loaded.shreds[group])
+
+
+def _open(act: Act, key: CaseKey, place: Place, sealed: Sealed, store: Callable[[Sealed], None]) -> Content:
+    """Open a frame; or an envelope left at the group's drop key, which `store` then replaces with a frame."""
+    if is_drop_envelope(sealed.blob):
+        plaintext = packets.open_envelope(act, key.group, place, sealed)
+        store(Sealed(seal_frame(key, place, plaintext)))
+    else:
+        plaintext = open_frame(key, place, sealed.blob)
+    return msgspec.json.decode(plaintext, type=Content)
+
+
+def _shred(parts: Mapping[tuple[UUID, str], bytes], owner: UUID, purpose: str) -> bytes:
+    part = parts.get((owner, purpose))
+    if part is None:
+        raise ShredMissing
+    return part

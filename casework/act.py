@@ -1,0 +1,183 @@
+"""One member's act inside one unit of work: who asks, what she holds, and the journal beside it."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from uuid import UUID
+
+from audit.entry import AuthLevel, Outcome
+from casework.database import UnitOfWork
+from casework.deployment import Deployment
+from casework.errors import AuthenticationStepNeeded, Forbidden, NotFound, Refusal
+from casework.identity.sessions import SignedIn
+from casework.journal import JOURNAL, Deed, Receipt, Who
+from casework.keyring import Keyring
+from crypto.drop import DropPublic
+from crypto.signing import SigningKey
+from policies.engine import Decision, Engine
+from policies.facts import Asker, CaseFacts, Context, HandoffFacts
+from policies.vocabulary import Action, Advice, Profession, Purpose, Role
+
+# What a member is taken to do when her request names no purpose; it is recorded as self-asserted.
+DEFAULT_PURPOSE = {
+    Role.WORKER: Purpose.SUPPORT,
+    Role.RECEPTION: Purpose.SUPPORT,
+    Role.SUPERVISOR: Purpose.ADMIN,
+    Role.CUSTODIAN: Purpose.ADMIN,
+    Role.AUDITOR: Purpose.AUDIT,
+    Role.DPO: Purpose.RIGHTS_REQUEST,
+}
+_PROFESSION_PURPOSE = {Profession.JURIST: Purpose.LEGAL_ADVICE, Profession.HEALTH: Purpose.CARE}
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What a request says beside its body."""
+
+    request: UUID
+    source: str
+    purpose: Purpose | None
+    device: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The asker, apart from any unit of work, so that a denial can still name her after a rollback."""
+
+    org_id: UUID
+    slug: str
+    who: Who
+    policy_set: str
+
+
+@dataclass(slots=True)
+class Act:
+    """What a service is given. It decides and records through this, and reads cases through `Access` alone."""
+
+    deployment: Deployment
+    unit: UnitOfWork
+    session: SignedIn
+    engine: Engine
+    asker: Asker
+    context: Context
+    identity: Identity
+    keyring: Keyring
+    receipts: list[Receipt] = field(default_factory=list)
+
+    @property
+    def org_id(self) -> UUID:
+        return self.session.org_id
+
+    @property
+    def member_id(self) -> UUID:
+        return self.session.member_id
+
+    def drop(self, compartment: str) -> DropPublic:
+        """The public drop key of one of the organisation's compartments."""
+        return self.deployment.directories.drop(self.unit.connection, self.org_id, compartment)
+
+    def record(self, deed: Deed) -> Receipt:
+        """Journal a deed in the organisation's log, with the policy set in force."""
+        with_set = replace(deed, policy_set=self.engine.hash)
+        receipt = self.deployment.journal.record(
+            self.unit, (self.org_id, self.identity.slug), self.identity.who, with_set, self.drop(JOURNAL)
+        )
+        self.receipts.append(receipt)
+        return receipt
+
+    def decide_case(self, action: Action, facts: CaseFacts, *, reason: bool = False) -> Decision:
+        return self.engine.decide_case(self.asker, action, facts, self._with_reason(reason=reason))
+
+    def decide_handoff(self, action: Action, facts: HandoffFacts) -> Decision:
+        return self.engine.decide_handoff(self.asker, action, facts, self.context)
+
+    def require_org(self, action: Action) -> Decision:
+        """Raise Forbidden unless the member may do this in her organisation."""
+        decision = self.engine.decide_org(self.asker, action, self.context)
+        if not decision.allowed:
+            raise refusal(action, decision, hidden=False)
+        return decision
+
+    def require_signing_key(self, action: Action) -> SigningKey:
+        """The member's signing key; sensitive acts need a password given in the last five minutes.
+
+        Raises:
+            AuthenticationStepNeeded: no live step-up.
+
+        """
+        key = self.session.signing_key(self.unit.now)
+        if key is None:
+            raise AuthenticationStepNeeded(action, reason="step_up", extra={"advice": [Advice.STEP_UP]})
+        return key
+
+    def _with_reason(self, *, reason: bool) -> Context:
+        return replace(self.context, reason=True) if reason else self.context
+
+
+def refusal(
+    action: Action, decision: Decision, *, hidden: bool, tried: dict[str, str] | None = None
+) -> NotFound | Forbidden:
+    """The error of a denied decision: absent-or-forbidden where even existence is not hers to know."""
+    reason = "engine.error" if decision.error else "policy"
+    if hidden:
+        return NotFound(action, reason="not_found", policies=(), tried=tried)
+    extra = {"advice": list(decision.advice)} if decision.advice else {}
+    error = AuthenticationStepNeeded if Advice.STEP_UP in decision.advice else Forbidden
+    return error(action, reason=reason, policies=decision.policies, tried=tried, extra=extra)
+
+
+def begin_act(
+    deployment: Deployment, unit: UnitOfWork, session: SignedIn, circumstances: Circumstances
+) -> Act:
+    """Put an act together for a signed-in member."""
+    professions = frozenset(Profession(word) for word in session.professions)
+    role = Role(session.role)
+    auth = session.auth_level(unit.now)
+    purpose = circumstances.purpose or _usual_purpose(role, professions)
+    engine = deployment.engine(session.org_id)
+    slug = deployment.slugs[session.org_id]
+    who = Who(circumstances.request, circumstances.source, session.member_id, role, auth, purpose)
+    return Act(
+        deployment=deployment,
+        unit=unit,
+        session=session,
+        engine=engine,
+        asker=Asker(org=slug, role=role, professions=professions, active=session.active),
+        context=Context(
+            mfa=True,
+            step_up=auth is AuthLevel.STEP_UP,
+            reason=False,
+            device=circumstances.device,
+            hours=True,
+            self_target=False,
+            purpose=purpose,
+        ),
+        identity=Identity(session.org_id, slug, who, engine.hash),
+        keyring=Keyring(unit.connection, deployment.directories, session.keys),
+    )
+
+
+def record_denial(deployment: Deployment, unit: UnitOfWork, identity: Identity, refused: Refusal) -> None:
+    """Write a refusal's entry; runs in a unit of its own, after the refused work was rolled back."""
+    unit.enter_organisation(identity.org_id)
+    drop = deployment.directories.drop(unit.connection, identity.org_id, JOURNAL)
+    deployment.journal.record(
+        unit,
+        (identity.org_id, identity.slug),
+        identity.who,
+        Deed(
+            action=refused.action,
+            outcome=Outcome.DENIED,
+            reason=refused.reason,
+            policies=refused.policies,
+            policy_set=identity.policy_set,
+            detail={"tried": refused.tried} if refused.tried else {},
+        ),
+        drop,
+    )
+
+
+def _usual_purpose(role: Role, professions: Collection[Profession]) -> Purpose:
+    for profession, purpose in _PROFESSION_PURPOSE.items():
+        if role is Role.WORKER and profession in professions:
+            return purpose
+    return DEFAULT_PURPOSE[role]

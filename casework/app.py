@@ -1,0 +1,85 @@
+"""The application: routes, headers, problems, and the parts that live as long as it does."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.types import ControllerRouterHandler
+
+from casework.audit_review.routes import ROUTES as AUDIT_REVIEW
+from casework.cases.routes import ROUTES as CASES
+from casework.deployment import Deployment
+from casework.follow_ups.routes import ROUTES as FOLLOW_UPS
+from casework.handoffs.routes import ROUTES as HANDOFFS
+from casework.identity.routes import ROUTES as IDENTITY
+from casework.integration import Integration
+from casework.logs import access_log
+from casework.problems import answer
+from casework.web.api_page import ROUTES as API_PAGE
+from casework.web.security import secure_headers
+
+MAX_BODY = 1024 * 1024
+_MARKS = frozenset({"requires", "signed_in", "public"})
+ROUTES: tuple[ControllerRouterHandler, ...] = (
+    *IDENTITY,
+    *CASES,
+    *FOLLOW_UPS,
+    *HANDOFFS,
+    *AUDIT_REVIEW,
+    *API_PAGE,
+)
+
+
+class UnmarkedRoute(Exception):
+    """A route does not say who may use it."""
+
+
+def create_app(deployment: Deployment) -> Litestar:
+    """Make the application of an assembled deployment; it integrates the journal while it runs.
+
+    Raises:
+        UnmarkedRoute: a route says neither `requires`, nor `signed_in`, nor `public`.
+
+    """
+    integration = Integration(deployment)
+
+    @asynccontextmanager
+    async def running(_app: Litestar) -> AsyncIterator[None]:
+        integration.start()
+        yield
+        await integration.stop()
+
+    app = Litestar(
+        route_handlers=list(ROUTES),
+        lifespan=[running],
+        middleware=[],
+        exception_handlers={Exception: answer},
+        request_max_body_size=MAX_BODY,
+        openapi_config=OpenAPIConfig(
+            title="casework",
+            version="1",
+            path="/api",
+            render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+            use_handler_docstrings=True,
+        ),
+        debug=False,
+        logging_config=None,
+    )
+    app.state.deployment = deployment
+    app.state.integration = integration
+    _require_marks(app)
+    app.asgi_handler = secure_headers(access_log(app.asgi_handler))
+    return app
+
+
+def _require_marks(app: Litestar) -> None:
+    for route in app.routes:
+        for handler in getattr(route, "route_handlers", ()):
+            # The framework's own: OPTIONS, and the OpenAPI document.
+            if not isinstance(handler, HTTPRouteHandler) or handler.fn.__module__.startswith("litestar."):
+                continue
+            if not _MARKS & set(handler.opt):
+                raise UnmarkedRoute(handler.handler_name)

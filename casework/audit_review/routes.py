@@ -1,0 +1,87 @@
+"""`/api/v1/journal`."""
+
+import asyncio
+import tempfile
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+from litestar import Request, Response, get
+from litestar.enums import MediaType
+from litestar.params import FromPath, FromQuery, QueryParameter
+
+from audit.bundle import write_bundle
+from audit.entry import Outcome
+from casework.act import Act
+from casework.audit_review import service
+from casework.audit_review.schemas import EntryPage
+from casework.errors import bad_field
+from casework.routing import deployment_of, perform, perform_text, requires
+from policies.vocabulary import Action
+
+AnyRequest = Request[Any, Any, Any]
+
+
+@get("/api/v1/journal/entries", opt=requires(Action.JOURNAL_READ))
+async def read_entries(
+    request: AnyRequest,
+    case: FromQuery[UUID | None] = None,
+    member: FromQuery[UUID | None] = None,
+    action: Annotated[str | None, QueryParameter(pattern=r"^[a-z][a-z0-9_.]{0,99}$")] = None,
+    outcome: FromQuery[Outcome | None] = None,
+    since: Annotated[datetime | None, QueryParameter(name="from")] = None,
+    until: Annotated[datetime | None, QueryParameter(name="to")] = None,
+    cursor: Annotated[int | None, QueryParameter(ge=0)] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=service.PAGE_LIMIT)] = 50,
+) -> Response[EntryPage]:
+    """The journal of the asker's organisation, newest first."""
+    for name, moment in (("from", since), ("to", until)):
+        if moment is not None and moment.tzinfo is None:
+            raise bad_field(name, "not_a_time")
+    search = service.Search(
+        case=case, member=member, action=action, outcome=outcome, since=since, until=until
+    )
+    return await perform(request, lambda act: service.read_entries(act, search, cursor, limit))
+
+
+@get("/api/v1/journal/checkpoint", opt=requires(Action.JOURNAL_VERIFY), media_type=MediaType.TEXT)
+async def read_checkpoint(request: AnyRequest) -> Response[str]:
+    """The newest checkpoint: a C2SP signed note."""
+    return await perform_text(request, service.read_checkpoint)
+
+
+@get(
+    "/api/v1/journal/entries/{entry_id:uuid}/proof",
+    opt=requires(Action.JOURNAL_VERIFY),
+    media_type=MediaType.TEXT,
+)
+async def read_proof(request: AnyRequest, entry_id: FromPath[UUID]) -> Response[str]:
+    """The tlog-proof of one entry."""
+    return await perform_text(request, lambda act: service.read_proof(act, entry_id))
+
+
+@get("/api/v1/journal/bundle", opt=requires(Action.JOURNAL_VERIFY), media_type="application/zip")
+async def export_bundle(request: AnyRequest) -> Response[bytes]:
+    """The whole log of the organisation, as `casework audit verify` reads it."""
+    exported: list[UUID] = []
+
+    def decide(act: Act) -> None:
+        exported.append(service.record_bundle(act)[0])
+
+    # The entry is committed first; the bytes follow from one consistent view.
+    await perform(request, decide)
+    org_id = exported[-1]
+    database = deployment_of(request).database
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "journal.zip"
+        await database.snapshot(lambda view: write_bundle(view, org_id.bytes, path), org_id)
+        content = await asyncio.to_thread(path.read_bytes)
+    return Response(
+        content=content,
+        media_type="application/zip",
+        headers={"content-disposition": 'attachment; filename="journal.zip"'},
+    )
+
+
+ROUTES = (read_entries, read_checkpoint, read_proof, export_bundle)

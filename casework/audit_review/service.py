@@ -1,0 +1,119 @@
+"""Reading and verifying the organisation's journal. Every reading is itself an entry."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Connection
+
+from audit.entry import Outcome
+from audit.errors import EntryNotFound, NothingPublished
+from audit.log import Filters, Integrated, entries, latest_checkpoint, prove_inclusion, sealed_detail
+from casework.access import Access
+from casework.act import Act
+from casework.audit_review.schemas import EntryPage, EntryView
+from casework.clock import microseconds
+from casework.column_types import Sealed
+from casework.columns import Column
+from casework.errors import Conflict, NotFound
+from casework.journal import JOURNAL, Deed
+from casework.packets import open_left_record
+from policies.vocabulary import Action
+
+PAGE_LIMIT = 200
+_SALT = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """What a review looks for; everything given must hold."""
+
+    case: UUID | None = None
+    member: UUID | None = None
+    action: str | None = None
+    outcome: Outcome | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+def read_entries(act: Act, search: Search, cursor: int | None, limit: int) -> EntryPage:
+    """A page of the journal, newest first, details opened where the journal's key is held."""
+    decision = act.require_org(Action.JOURNAL_READ)
+    subjects = None
+    if search.case is not None:
+        subjects = frozenset(Access(act).pseudonyms_of([search.case]))
+    found = entries(
+        act.unit.connection,
+        act.org_id.bytes,
+        Filters(
+            subjects=subjects,
+            actor=str(search.member) if search.member is not None else None,
+            action=search.action,
+            outcome=search.outcome,
+            since=microseconds(search.since) if search.since is not None else None,
+            until=microseconds(search.until) if search.until is not None else None,
+        ),
+        cursor=cursor,
+        limit=min(limit, PAGE_LIMIT),
+    )
+    opens_details = act.engine.decide_org(act.asker, Action.JOURNAL_DETAIL, act.context).allowed
+    act.record(Deed("journal.read", policies=decision.policies, count=len(found.entries)))
+    return EntryPage(
+        [_view(act, integrated, opens_details) for integrated in found.entries],
+        str(found.cursor) if found.cursor is not None else None,
+    )
+
+
+def read_checkpoint(act: Act) -> str:
+    """The newest signed checkpoint of the organisation's log."""
+    act.require_org(Action.JOURNAL_VERIFY)
+    try:
+        return latest_checkpoint(act.unit.connection, act.org_id.bytes)
+    except NothingPublished:
+        raise Conflict("nothing_published") from None
+
+
+def read_proof(act: Act, entry_id: UUID) -> str:
+    """The tlog-proof that an entry is in the newest checkpoint.
+
+    Raises:
+        NotFound: not in this organisation's log, or not integrated yet.
+
+    """
+    act.require_org(Action.JOURNAL_VERIFY)
+    try:
+        return prove_inclusion(act.unit.connection, act.org_id.bytes, str(entry_id))
+    except (EntryNotFound, NothingPublished):
+        raise NotFound("journal.proof", reason="not_found", tried={"entry": str(entry_id)}) from None
+
+
+def record_bundle(act: Act) -> tuple[UUID, str]:
+    """Decide and journal the export of the whole log; returns what the export needs."""
+    decision = act.require_org(Action.JOURNAL_VERIFY)
+    act.record(Deed("journal.export", policies=decision.policies))
+    return act.org_id, act.identity.slug
+
+
+def _view(act: Act, integrated: Integrated, opens_details: bool) -> EntryView:
+    entry = integrated.entry
+    return EntryView(
+        index=integrated.index,
+        id=UUID(entry.id),
+        time=datetime.fromtimestamp(entry.time / 1_000_000, UTC),
+        action=entry.action,
+        outcome=entry.outcome,
+        entry=msgspec.json.decode(integrated.raw),
+        detail=_detail(act, act.unit.connection, entry.id) if opens_details else None,
+    )
+
+
+def _detail(act: Act, connection: Connection, entry_id: str) -> Mapping[str, Any] | None:
+    sealed = sealed_detail(connection, act.org_id.bytes, entry_id)
+    if sealed is None:
+        return None
+    place = Column.JOURNAL_DETAIL.place(act.org_id, UUID(entry_id), 0)
+    plaintext = open_left_record(act, JOURNAL, place, Sealed(sealed))
+    return msgspec.json.decode(plaintext[_SALT:], type=dict[str, Any]) if plaintext is not None else None

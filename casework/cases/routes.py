@@ -1,0 +1,86 @@
+"""`/api/v1/cases`."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from litestar import Request, Response, get, patch, post, put
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
+
+from casework.act import Act
+from casework.cases import service
+from casework.cases.schemas import Assignments, CaseCreated, CasePage, CaseView, GroupChanged, NewCase
+from casework.errors import bad_field
+from casework.routing import Made, perform, perform_once, requires
+from policies.vocabulary import READ, RECORD, Action, Group, Status
+
+AnyRequest = Request[Any, Any, Any]
+VERSION_DIGITS = 9
+
+
+@post("/api/v1/cases", opt=requires(Action.CASE_CREATE))
+async def create_case(request: AnyRequest, data: JSONBody[NewCase]) -> Response[CaseCreated]:
+    """Open a case; whoever opens it is assigned to it."""
+
+    def create(act: Act) -> Made[CaseCreated]:
+        created = service.create_case(act, data)
+        return Made(created.id, created)
+
+    return await perform_once(request, create, service.view_created, status=201)
+
+
+@get("/api/v1/cases", opt=requires(Action.CASE_LIST))
+async def list_cases(
+    request: AnyRequest,
+    limit: Annotated[int, QueryParameter(ge=1, le=service.PAGE_LIMIT)] = 50,
+    cursor: FromQuery[UUID | None] = None,
+    status: FromQuery[Status | None] = None,
+) -> Response[CasePage]:
+    """The cases that the asker may list, newest first."""
+    return await perform(request, lambda act: service.list_cases(act, limit, cursor, status))
+
+
+@get("/api/v1/cases/{case_id:uuid}", opt=requires(Action.CASE_LIST, *READ.values()))
+async def view_case(request: AnyRequest, case_id: FromPath[UUID]) -> Response[CaseView]:
+    """A case in the groups that the asker may read; the others are named as withheld."""
+    return await perform(request, lambda act: service.view_case(act, case_id))
+
+
+@patch("/api/v1/cases/{case_id:uuid}/groups/{group:str}", opt=requires(*RECORD.values()))
+async def change_group(
+    request: AnyRequest,
+    case_id: FromPath[UUID],
+    group: FromPath[Group],
+    if_match: Annotated[str, HeaderParameter(name="If-Match")],
+) -> Response[GroupChanged]:
+    """Replace one group's content if it is still at the version of `If-Match`."""
+    body = await request.body()
+
+    def change(act: Act) -> GroupChanged:
+        content = service.read_group(group, body)
+        return service.change_group(act, case_id, group, content, parse_etag(if_match))
+
+    return await perform(request, change)
+
+
+@put("/api/v1/cases/{case_id:uuid}/assignments", opt=requires(Action.CASE_ASSIGN))
+async def set_assignments(
+    request: AnyRequest, case_id: FromPath[UUID], data: JSONBody[Assignments]
+) -> Response[Assignments]:
+    """Replace the members and teams of a case."""
+    return await perform(request, lambda act: service.set_assignments(act, case_id, data))
+
+
+def parse_etag(value: str) -> int:
+    """The version in an ETag, strong or weak.
+
+    Raises:
+        BadInput: not a number in it.
+
+    """
+    text = value.removeprefix("W/").strip('"')
+    if not text.isdecimal() or len(text) > VERSION_DIGITS:
+        raise bad_field("If-Match", "not_a_version")
+    return int(text)
+
+
+ROUTES = (create_case, list_cases, view_case, change_group, set_assignments)

@@ -1,0 +1,134 @@
+"""What a case looks like on the wire. An explicit struct per view is the boundary of what is shown."""
+
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from policies.vocabulary import Group, Status
+
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
+Line = Annotated[str, Meta(max_length=500)]
+Prose = Annotated[str, Meta(max_length=50_000)]
+
+
+class Public(StrEnum):
+    KNOWN_NEED = "known_need"
+    REFERRED = "referred"
+    SEEKING = "seeking"
+
+
+class Identity(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """Who she is; a pseudonym is enough."""
+
+    name_in_use: Name
+    family_name: Name | UnsetType = UNSET
+    legal_name: Name | UnsetType = UNSET
+    former_names: list[Name] | UnsetType = UNSET
+    birth_date: date | UnsetType = UNSET
+    anonymous: bool = False
+
+
+class SafeContact(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """How she may be reached without putting her in danger. Dated; it goes stale."""
+
+    confirmed_on: date
+    name_to_use: Line | UnsetType = UNSET
+    may_call: bool = False
+    may_write: bool = False
+    may_leave_message: bool = False
+    days_and_hours: Line | UnsetType = UNSET
+    who_else_reads: Line | UnsetType = UNSET
+    how_we_introduce_ourselves: Line | UnsetType = UNSET
+    mail_goes_to: Line | UnsetType = UNSET
+    agreed_word: Line | UnsetType = UNSET
+    phone_is_watched: bool = False
+    if_no_answer: Line | UnsetType = UNSET
+
+
+class Contact(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    phone: Line | UnsetType = UNSET
+    email: Line | UnsetType = UNSET
+    address: Prose | UnsetType = UNSET
+    safe_contact: SafeContact | UnsetType = UNSET
+
+
+class Notes(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """The other groups: a summary in prose, and named short fields."""
+
+    summary: Prose | UnsetType = UNSET
+    fields: dict[Name, Line] | UnsetType = UNSET
+
+
+class Intake(Notes, forbid_unknown_fields=True, omit_defaults=True):
+    public: Public | UnsetType = UNSET
+    needs: list[Line] | UnsetType = UNSET
+    language: Line | UnsetType = UNSET
+    interpreter: bool = False
+
+
+# What each group's content is read as before it is sealed.
+CONTENT: dict[Group, type[Struct]] = {
+    Group.IDENTITY: Identity,
+    Group.CONTACT: Contact,
+    Group.INTAKE: Intake,
+    Group.SAFETY: Notes,
+    Group.SOCIAL: Notes,
+    Group.LEGAL: Notes,
+    Group.HEALTH: Notes,
+    Group.FAMILY: Notes,
+}
+
+
+class NewCase(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    public: Public
+    identity: Identity
+    contact: Contact | UnsetType = UNSET
+    intake: Intake | UnsetType = UNSET
+    safety: Notes | UnsetType = UNSET
+    social: Notes | UnsetType = UNSET
+    legal: Notes | UnsetType = UNSET
+    health: Notes | UnsetType = UNSET
+    family: Notes | UnsetType = UNSET
+
+
+class CaseView(Struct):
+    id: UUID
+    status: Status
+    version: int
+    groups: dict[Group, dict[str, Any]]
+    versions: dict[Group, int]
+    withheld: list[Group]
+
+
+class CaseCreated(Struct):
+    id: UUID
+    status: Status
+    version: int
+
+
+class CaseItem(Struct):
+    id: UUID
+    status: Status
+    identity: dict[str, Any] | None
+
+
+class CasePage(Struct):
+    """`count` is capped; `count_is_capped` says whether there are more."""
+
+    items: list[CaseItem]
+    next: str | None
+    count: int
+    count_is_capped: bool
+
+
+class GroupChanged(Struct):
+    version: int
+
+
+class Assignments(Struct, forbid_unknown_fields=True):
+    members: list[UUID]
+    teams: list[UUID] = msgspec.field(default_factory=list)

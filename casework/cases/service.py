@@ -1,0 +1,301 @@
+"""Opening, listing, changing and assigning cases."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, Struct
+from sqlalchemy import delete, insert, update
+
+from casework.access import LEGAL_NAME, Access, Content
+from casework.act import Act, refusal
+from casework.cases.schemas import (
+    CONTENT,
+    Assignments,
+    CaseCreated,
+    CaseItem,
+    CasePage,
+    CaseView,
+    GroupChanged,
+    NewCase,
+)
+from casework.cases.tables import assignment, case_file, case_group, case_team
+from casework.column_types import Sealed
+from casework.columns import Column
+from casework.errors import BadInput, FieldError, PreconditionFailed, bad_field
+from casework.identity.members import active_members
+from casework.ids import new_id
+from casework.journal import Deed, Touched
+from casework.organisations.teams import existing_teams
+from casework.shreds import PSEUDONYM
+from crypto.dek import CaseKey, NewDek, new_dek, new_dek_to_drop
+from crypto.drop import seal_to_drop
+from crypto.frame import seal_frame
+from crypto.journal import new_pseudonym, pseudonym
+from policies.facts import CaseFacts
+from policies.vocabulary import RECORD, Action, Group, Status
+
+PAGE_LIMIT = 100
+
+
+def create_case(act: Act, new: NewCase) -> CaseCreated:
+    """Open a case with what is known at the first contact; whoever opens it is assigned to it.
+
+    Every group gets its key now, under the KEK or to the drop key, so that no row's existence tells anything.
+
+    Raises:
+        Forbidden: the policies do not let this member create a case, or record one of the groups given.
+
+    """
+    contents = _contents_of(new)
+    facts = CaseFacts.of_a_new_case()
+    policies: set[str] = set()
+    for action in (Action.CASE_CREATE, *(RECORD[group] for group in contents)):
+        decision = act.decide_case(action, facts)
+        if not decision.allowed:
+            raise refusal(action, decision, hidden=False)
+        policies.update(decision.policies)
+    case_id = new_id()
+    person, rows = insert_case(act, case_id, contents)
+    _assign(act, case_id, [act.member_id])
+    act.unit.touched()
+    act.record(
+        Deed(
+            "case.create",
+            touched=(Touched(person, rows),),
+            policies=sorted(policies),
+            detail={"groups": sorted(contents)},
+        )
+    )
+    return CaseCreated(case_id, Status.OPEN, 1)
+
+
+def view_created(act: Act, case_id: UUID) -> CaseCreated:
+    """What `create_case` answered, rebuilt for a replay, as far as the asker may still know it."""
+    opened = Access(act).open_case(case_id, contents=False)
+    return CaseCreated(case_id, opened.loaded.status, opened.loaded.version)
+
+
+def insert_case(
+    act: Act, case_id: UUID, contents: Mapping[Group, Content], arrivals: Mapping[Group, UUID] | None = None
+) -> tuple[bytes, tuple[tuple[bytes, int], ...]]:
+    """Insert a case with a key for each of the eight groups; returns its pseudonym and the rows written.
+
+    `arrivals` names, per group, the handoff whose part waits there for the group's first holder.
+    """
+    halves = new_pseudonym()
+    ids = {group: new_id() for group in Group}
+    deks = {group: _new_dek(act, group, case_id) for group in Group}
+    # The shred store commits first: a key without its half must never exist.
+    shreds = {(case_id, str(group)): dek.shred_part for group, dek in deks.items()}
+    act.deployment.shreds.add(act.org_id, shreds | {(case_id, PSEUDONYM): halves.shred_part})
+    act.unit.connection.execute(
+        insert(case_file).values(
+            org_id=act.org_id,
+            id=case_id,
+            status=Status.OPEN,
+            restricted=False,
+            version=1,
+            created_at=act.unit.now,
+            created_by=act.member_id,
+            last_contact_at=act.unit.now,
+            pseudonym_part=halves.mapping_part,
+        )
+    )
+    act.unit.connection.execute(
+        insert(case_group),
+        [
+            {
+                "org_id": act.org_id,
+                "case_id": case_id,
+                "compartment": group,
+                "id": ids[group],
+                "dek": Sealed(deks[group].row),
+                "dek_generation": deks[group].key.generation,
+                "version": int(group in contents),
+                "arrival": _arrival(act, group, ids[group], (arrivals or {}).get(group)),
+                **_frames(act, group, deks[group].key, ids[group], 1, contents.get(group)),
+            }
+            for group in Group
+        ],
+    )
+    rows = tuple((ids[group].bytes, 1) for group in contents)
+    return pseudonym(halves.mapping_part, halves.shred_part), rows
+
+
+def view_case(act: Act, case_id: UUID) -> CaseView:
+    """A case as this member may see it; what is withheld is named, not shown."""
+    opened = Access(act).open_case(case_id)
+    return CaseView(
+        id=case_id,
+        status=opened.loaded.status,
+        version=opened.loaded.version,
+        groups=dict(opened.groups),
+        versions={group: opened.version_of(group) for group in opened.groups},
+        withheld=list(opened.withheld),
+    )
+
+
+def list_cases(act: Act, limit: int, cursor: UUID | None, status: Status | None) -> CasePage:
+    """A page of the cases this member may list, newest first."""
+    page = Access(act).list_cases(limit=min(limit, PAGE_LIMIT), after=cursor, status=status)
+    return CasePage(
+        items=[CaseItem(item.id, item.status, item.identity) for item in page.items],
+        next=str(page.next) if page.next is not None else None,
+        count=page.count,
+        count_is_capped=page.count_is_capped,
+    )
+
+
+def change_group(act: Act, case_id: UUID, group: Group, content: Struct, version: int) -> GroupChanged:
+    """Replace one group's content, if it is still at `version`.
+
+    Raises:
+        PreconditionFailed: somebody saved first; both versions are in the answer of whoever may read the group.
+
+    """
+    change = Access(act).change_case(case_id, [RECORD[group]])
+    row = change.loaded.groups[group]
+    if row.version != version:
+        raise PreconditionFailed(extra=_both_versions(act, case_id, group, content))
+    following = version + 1
+    fields = msgspec.to_builtins(content)
+    legal_name = fields.pop(LEGAL_NAME, None)
+    place = Column.CASE_GROUP_FRAME.place(act.org_id, row.id, following)
+    values: dict[str, Any] = {"frame": change.seal(group, place, fields), "version": following}
+    if group is Group.IDENTITY:
+        place = Column.CASE_LEGAL_NAME.place(act.org_id, row.id, following)
+        values["legal_name"] = (
+            change.seal(group, place, {LEGAL_NAME: legal_name}) if legal_name is not None else None
+        )
+    act.unit.connection.execute(
+        update(case_group).where(case_group.c.org_id == act.org_id, case_group.c.id == row.id).values(values)
+    )
+    touch_case(act, case_id)
+    change.record("case.record", [(row.id, following)], detail={"groups": [group]})
+    return GroupChanged(following)
+
+
+def read_group(group: Group, body: bytes) -> Struct:
+    """A group's content as it was sent.
+
+    Raises:
+        BadInput: not the form of this group; names the field, never its value.
+
+    """
+    try:
+        return msgspec.json.decode(body, type=CONTENT[group])
+    except msgspec.DecodeError as error:
+        raise BadInput(errors=[FieldError(group, "malformed")]) from error
+
+
+def set_assignments(act: Act, case_id: UUID, wanted: Assignments) -> Assignments:
+    """Replace who is assigned to a case: members and teams of this organisation."""
+    change = Access(act).change_case(case_id, [Action.CASE_ASSIGN])
+    if not wanted.members and not wanted.teams:
+        raise bad_field("members", "nobody_assigned")
+    if set(wanted.members) - active_members(act.unit.connection, act.org_id, wanted.members):
+        raise bad_field("members", "unknown_member")
+    if set(wanted.teams) - existing_teams(act.unit.connection, act.org_id, wanted.teams):
+        raise bad_field("teams", "unknown_team")
+    for table in (assignment, case_team):
+        act.unit.connection.execute(
+            delete(table).where(table.c.org_id == act.org_id, table.c.case_id == case_id)
+        )
+    _assign(act, case_id, wanted.members)
+    if wanted.teams:
+        act.unit.connection.execute(
+            insert(case_team),
+            [
+                {"org_id": act.org_id, "case_id": case_id, "team_id": team}
+                for team in sorted(set(wanted.teams))
+            ],
+        )
+    touch_case(act, case_id)
+    change.record("case.assign", [], count=len(set(wanted.members)))
+    return wanted
+
+
+def touch_case(act: Act, case_id: UUID, *, contact: bool = False) -> None:
+    """Count a change of a case; `contact` also dates the last contact with the person."""
+    values: dict[str, Any] = {"version": case_file.c.version + 1}
+    if contact:
+        values["last_contact_at"] = act.unit.now
+    act.unit.connection.execute(
+        update(case_file).where(case_file.c.org_id == act.org_id, case_file.c.id == case_id).values(values)
+    )
+
+
+def assign_members(act: Act, case_id: UUID, members: list[UUID]) -> None:
+    """Assign members of this organisation to a case that has just come with a handoff.
+
+    Raises:
+        BadInput: one of them is not an active member.
+
+    """
+    if set(members) - active_members(act.unit.connection, act.org_id, members):
+        raise bad_field("members", "unknown_member")
+    _assign(act, case_id, members)
+
+
+def _assign(act: Act, case_id: UUID, members: list[UUID]) -> None:
+    if members:
+        act.unit.connection.execute(
+            insert(assignment),
+            [
+                {"org_id": act.org_id, "case_id": case_id, "member_id": member, "since": act.unit.now}
+                for member in sorted(set(members))
+            ],
+        )
+
+
+def _contents_of(new: NewCase) -> dict[Group, Content]:
+    given = {group: getattr(new, group) for group in Group}
+    contents = {
+        group: msgspec.to_builtins(content) for group, content in given.items() if content is not UNSET
+    }
+    # The public she belongs to is part of her request, not of the case's clear columns.
+    contents[Group.INTAKE] = {**contents.get(Group.INTAKE, {}), "public": new.public}
+    return contents
+
+
+def _new_dek(act: Act, group: Group, case_id: UUID) -> NewDek:
+    kek = act.keyring.current_kek(group)
+    if kek is None:
+        return new_dek_to_drop(act.drop(group), case_id.bytes)
+    return new_dek(kek, case_id.bytes)
+
+
+def _frames(
+    act: Act, group: Group, key: CaseKey, row: UUID, version: int, content: Content | None
+) -> dict[str, Sealed | None]:
+    if content is None:
+        return {"frame": None, "legal_name": None}
+    fields = dict(content)
+    legal_name = fields.pop(LEGAL_NAME, None) if group is Group.IDENTITY else None
+    place = Column.CASE_GROUP_FRAME.place(act.org_id, row, version)
+    civil = Column.CASE_LEGAL_NAME.place(act.org_id, row, version)
+    return {
+        "frame": Sealed(seal_frame(key, place, msgspec.json.encode(fields))),
+        "legal_name": (
+            Sealed(seal_frame(key, civil, msgspec.json.encode({LEGAL_NAME: legal_name})))
+            if legal_name is not None
+            else None
+        ),
+    }
+
+
+def _arrival(act: Act, group: Group, row: UUID, handoff_id: UUID | None) -> Sealed | None:
+    if handoff_id is None:
+        return None
+    place = Column.CASE_GROUP_ARRIVAL.place(act.org_id, row, 0)
+    return Sealed(seal_to_drop(act.drop(group), place, handoff_id.bytes))
+
+
+def _both_versions(act: Act, case_id: UUID, group: Group, yours: Struct) -> dict[str, Any]:
+    opened = Access(act).open_case(case_id)
+    if group not in opened.groups:
+        return {}
+    current = {"version": opened.version_of(group), "content": opened.groups[group]}
+    return {"current": current, "yours": msgspec.to_builtins(yours)}

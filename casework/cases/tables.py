@@ -1,0 +1,101 @@
+"""Cases, their sealed groups, and who is near them."""
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+)
+
+from casework.column_types import Id, Moment, SealedBytes
+from casework.database import metadata
+
+case_file = Table(
+    "case_file",
+    metadata,
+    Column("org_id", Id, primary_key=True),
+    Column("id", Id, primary_key=True),
+    Column("status", String(10), nullable=False),
+    Column("restricted", Boolean(create_constraint=False), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("created_by", Id, nullable=False),
+    Column("last_contact_at", Moment, nullable=False),
+    # One half of the pseudonym under which the journal knows the person; the other is in the shred store.
+    Column("pseudonym_part", LargeBinary(32), nullable=False),
+    ForeignKeyConstraint(["org_id"], ["organisation.id"]),
+    ForeignKeyConstraint(["org_id", "created_by"], ["membership.org_id", "membership.id"]),
+    CheckConstraint("status IN ('open', 'closed', 'archived')", name="status"),
+)
+
+# A row for each of the eight groups from the day the case is opened, so that its existence tells nothing.
+case_group = Table(
+    "case_group",
+    metadata,
+    Column("org_id", Id, primary_key=True),
+    Column("case_id", Id, primary_key=True),
+    Column("compartment", String(20), primary_key=True),
+    # The stable id that the group's frame is bound to.
+    Column("id", Id, nullable=False),
+    Column("dek", SealedBytes, nullable=False),
+    Column("dek_generation", Integer, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("frame", SealedBytes, nullable=True),
+    # Of the identity group alone: civil status has a frame, and a permission, of its own.
+    Column("legal_name", SealedBytes, nullable=True),
+    # What an accepted handoff brought for this group, until the first authorised holder opens it.
+    Column("arrival", SealedBytes, nullable=True),
+    ForeignKeyConstraint(["org_id", "case_id"], ["case_file.org_id", "case_file.id"], ondelete="CASCADE"),
+)
+
+assignment = Table(
+    "assignment",
+    metadata,
+    Column("org_id", Id, primary_key=True),
+    Column("case_id", Id, primary_key=True),
+    Column("member_id", Id, primary_key=True),
+    Column("since", Moment, nullable=False),
+    ForeignKeyConstraint(["org_id", "case_id"], ["case_file.org_id", "case_file.id"], ondelete="CASCADE"),
+    ForeignKeyConstraint(["org_id", "member_id"], ["membership.org_id", "membership.id"]),
+    Index("ix_assignment_member", "org_id", "member_id", "case_id"),
+)
+
+case_team = Table(
+    "case_team",
+    metadata,
+    Column("org_id", Id, primary_key=True),
+    Column("case_id", Id, primary_key=True),
+    Column("team_id", Id, primary_key=True),
+    ForeignKeyConstraint(["org_id", "case_id"], ["case_file.org_id", "case_file.id"], ondelete="CASCADE"),
+    ForeignKeyConstraint(["org_id", "team_id"], ["team.org_id", "team.id"]),
+    Index("ix_case_team_team", "org_id", "team_id", "case_id"),
+)
+
+case_conflict = Table(
+    "case_conflict",
+    metadata,
+    Column("org_id", Id, primary_key=True),
+    Column("case_id", Id, primary_key=True),
+    Column("member_id", Id, primary_key=True),
+    Column("since", Moment, nullable=False),
+    ForeignKeyConstraint(["org_id", "case_id"], ["case_file.org_id", "case_file.id"], ondelete="CASCADE"),
+    ForeignKeyConstraint(["org_id", "member_id"], ["membership.org_id", "membership.id"]),
+)
+
+break_glass = Table(
+    "break_glass",
+    metadata,
+    Column("org_id", Id, primary_key=True),
+    Column("id", Id, primary_key=True),
+    Column("case_id", Id, nullable=False),
+    Column("member_id", Id, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    ForeignKeyConstraint(["org_id", "case_id"], ["case_file.org_id", "case_file.id"], ondelete="CASCADE"),
+    ForeignKeyConstraint(["org_id", "member_id"], ["membership.org_id", "membership.id"]),
+    Index("ix_break_glass_member", "org_id", "member_id", "case_id"),
+)

@@ -1,0 +1,126 @@
+"""The unit of work: the only thing that commits, on both engines.
+
+A unit is a plain function over a `UnitOfWork`. On SQLite it runs in the one writer thread
+(`casework.sqlite`), on PostgreSQL in SQLAlchemy's greenlet over asyncpg (`casework.postgres`). The function
+returns the bytes of the answer, so a body is rendered before the commit and leaves only after it: a failed
+commit is an error and never a success already sent. Services never commit.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeVar
+from uuid import UUID
+
+from sqlalchemy import Connection, MetaData, text
+
+from audit.entry import Entry
+from audit.log import record
+from casework.clock import Clock
+
+T = TypeVar("T")
+
+NAMING_CONVENTION = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+metadata = MetaData(naming_convention=NAMING_CONVENTION)
+
+_SET_ORGANISATION = text("SELECT set_config('casework.org', :org, true)")
+
+
+class CommitFailed(Exception):
+    """The database did not confirm the unit: nothing of it counts as written."""
+
+
+class UnrecordedAccess(Exception):
+    """Something was opened or changed and no journal entry stands beside it: a defect, refused at commit."""
+
+
+class UnsafeDatabase(Exception):
+    """The database is set so that an acknowledged write could be lost; the message names the setting."""
+
+
+class UnitOfWork:
+    """One transaction's worth of work: a connection, one moment, and the journal entries beside the data."""
+
+    __slots__ = ("_recorded", "_rollbacks", "_touched", "connection", "now")
+
+    def __init__(self, connection: Connection, now: datetime) -> None:
+        self.connection = connection
+        self.now = now
+        self._recorded = 0
+        self._touched = False
+        self._rollbacks: list[Callable[[], None]] = []
+
+    def enter_organisation(self, org_id: UUID) -> None:
+        """From here to the end of the unit, row-level security shows this organisation's rows alone."""
+        if self.connection.dialect.name == "postgresql":
+            self.connection.execute(_SET_ORGANISATION, {"org": org_id.hex})
+
+    def record(self, log: bytes, entry: Entry, detail: bytes | None = None) -> None:
+        """Put a journal entry into this very transaction."""
+        record(self.connection, log, entry, detail)
+        self._recorded += 1
+
+    def touched(self) -> None:
+        """Say that a person's data was opened or changed: the unit now needs an entry to commit."""
+        self._touched = True
+
+    def on_rollback(self, call: Callable[[], None]) -> None:
+        """Have `call` run if this unit does not commit, or if its outcome is unknown."""
+        self._rollbacks.append(call)
+
+    def ensure_recorded(self) -> None:
+        """Refuse to commit what was opened without a trace.
+
+        Raises:
+            UnrecordedAccess: data was touched and no entry was recorded.
+
+        """
+        if self._touched and not self._recorded:
+            raise UnrecordedAccess
+
+    def rolled_back(self) -> None:
+        for call in self._rollbacks:
+            call()
+        self._rollbacks.clear()
+
+
+class Database(ABC):
+    """What both engines offer. `start` checks the settings that durability rests on, `stop` drains."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Open the engine.
+
+        Raises:
+            UnsafeDatabase: a durability setting is off.
+
+        """
+
+    @abstractmethod
+    async def stop(self) -> None: ...
+
+    @abstractmethod
+    async def unit(self, work: Callable[[UnitOfWork], T]) -> T:
+        """Run `work` in one transaction and return its result once that is durably committed.
+
+        Raises:
+            CommitFailed: the commit was not confirmed; whatever `work` itself raises, unchanged.
+
+        """
+
+    @abstractmethod
+    async def snapshot(self, work: Callable[[Connection], T], org_id: UUID | None = None) -> T:
+        """Run `work` over one consistent, read-only view; for long reads that change nothing."""
+
+    @abstractmethod
+    async def integrate(self, work: Callable[[Connection], T]) -> T:
+        """Run the journal integrator's `work` in a transaction of its own, with its rights."""

@@ -1,0 +1,119 @@
+"""The parts of one running service, put together once at start."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import structlog
+from sqlalchemy import Connection, select
+
+from casework.anchors import Anchors
+from casework.clock import Clock
+from casework.database import Database
+from casework.identity.tables import sessions_metadata
+from casework.journal import Journal
+from casework.keyring import Directories
+from casework.organisations.tables import deployment as deployment_table
+from casework.organisations.tables import organisation
+from casework.postgres import PostgresDatabase
+from casework.settings import Settings
+from casework.shreds import ShredStore
+from casework.sqlite import SqliteDatabase
+from crypto.password import DEFAULT_PARAMS, KdfParams
+from crypto.pepper import FileKeyProvider, Pepper
+from policies.engine import Engine, EngineFailure
+
+log = structlog.get_logger(__name__)
+
+# Two at once: each takes 64 MiB and a core for a tenth of a second.
+PASSWORDS_AT_ONCE = 2
+
+
+class NotPrepared(Exception):
+    """The database has no deployment row: `casework org create` or `casework demo` makes it."""
+
+
+@dataclass(slots=True)
+class Deployment:
+    """Everything a request needs. `kdf_params` are what new passwords are stretched with."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    shreds: ShredStore
+    pepper: Pepper
+    directories: Directories
+    journal: Journal
+    is_demo: bool
+    kdf_params: KdfParams = DEFAULT_PARAMS
+    slugs: dict[UUID, str] = field(default_factory=dict)
+    engines: dict[UUID, Engine] = field(default_factory=dict)
+    password_turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PASSWORDS_AT_ONCE))
+
+    def engine(self, org_id: UUID) -> Engine:
+        """The policies of an organisation; one that is not known decides nothing (KeyError)."""
+        return self.engines[org_id]
+
+    def learn_organisations(self, rows: Iterable[tuple[UUID, str]]) -> None:
+        """Load each organisation's policies, strictly.
+
+        Raises:
+            PolicyRefused: a file is missing or faulty; it names file and policy.
+
+        """
+        self.slugs = dict(rows)
+        for org_id, slug in self.slugs.items():
+            self.engines[org_id] = Engine.load(slug, self.slugs.values(), alarm=_alarm)
+
+
+def _alarm(failure: EngineFailure) -> None:
+    log.error("policy_engine_failed", organisation=failure.org, action=failure.action)
+
+
+def make_database(settings: Settings, clock: Clock) -> Database:
+    if settings.is_sqlite:
+        return SqliteDatabase(settings.sqlite_path, clock)
+    return PostgresDatabase(settings.database_url, settings.integrator_url, clock)
+
+
+async def assemble(settings: Settings, clock: Clock, kdf_params: KdfParams = DEFAULT_PARAMS) -> Deployment:
+    """Open everything and check it.
+
+    Raises:
+        PepperRefused, UnsafeDatabase, NotPrepared, PolicyRefused: what stands in the way, by name.
+
+    """
+    pepper = FileKeyProvider(settings.pepper_file).pepper()
+    database = make_database(settings, clock)
+    await database.start()
+    name, is_demo, slugs = await database.unit(lambda unit: _read_deployment(unit.connection))
+    deployment = Deployment(
+        settings=settings,
+        clock=clock,
+        database=database,
+        shreds=ShredStore(settings.shred_url),
+        pepper=pepper,
+        directories=Directories(Anchors(settings.state_dir)),
+        journal=Journal(name),
+        is_demo=is_demo,
+        kdf_params=kdf_params,
+    )
+    deployment.learn_organisations(slugs)
+    return deployment
+
+
+async def dismantle(deployment: Deployment) -> None:
+    await deployment.database.stop()
+    await deployment.shreds.dispose()
+
+
+def _read_deployment(connection: Connection) -> tuple[str, bool, list[tuple[UUID, str]]]:
+    if connection.dialect.name == "sqlite":
+        # The sessions file is in no backup: after a restore it is made anew.
+        sessions_metadata.create_all(connection)
+    row = connection.execute(select(deployment_table.c.name, deployment_table.c.is_demo)).one_or_none()
+    if row is None:
+        raise NotPrepared
+    slugs = connection.execute(select(organisation.c.id, organisation.c.slug)).all()
+    return row.name, row.is_demo, [(org_id, slug) for org_id, slug in slugs]

@@ -1,0 +1,124 @@
+"""Refusals and faults, each with one HTTP status, mapped once in `casework.problems`.
+
+A message names the field and the rule, never the value that was sent.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    field: str
+    code: str
+
+
+class Problem(Exception):
+    """An answer of RFC 9457: `status`, a stable `code`, a French `title`."""
+
+    status: ClassVar[int] = 500
+    code: str = "internal"
+    title: str = "Une erreur est survenue. Rien n’a été enregistré."
+
+    def __init__(self, *, errors: Sequence[FieldError] = (), extra: Mapping[str, Any] | None = None) -> None:
+        super().__init__(self.code)
+        self.errors = tuple(errors)
+        self.extra = dict(extra or {})
+
+
+class BadInput(Problem):
+    status = 422
+    code = "bad_input"
+    title = "Certaines informations sont à corriger."
+
+
+def bad_field(field: str, code: str) -> BadInput:
+    return BadInput(errors=[FieldError(field, code)])
+
+
+class NotSignedIn(Problem):
+    """No session, an expired one, or one that still waits for its second factor."""
+
+    status = 401
+    code = "not_signed_in"
+    title = "Connectez-vous pour continuer."
+
+
+class SignInRefused(Problem):
+    """Unknown login, wrong password, wrong or replayed code: one answer for all."""
+
+    status = 401
+    code = "sign_in_refused"
+    title = "Identifiant, mot de passe ou code incorrect."
+
+
+class Conflict(Problem):
+    """The request is understood, and the present state does not allow it."""
+
+    status = 409
+    title = "L’état actuel ne le permet pas."
+
+    def __init__(
+        self, code: str, title: str | None = None, *, extra: Mapping[str, Any] | None = None
+    ) -> None:
+        self.code = code
+        if title is not None:
+            self.title = title
+        super().__init__(extra=extra)
+
+
+class PreconditionFailed(Problem):
+    """Someone saved first: both versions are shown, nothing was overwritten."""
+
+    status = 412
+    code = "version_changed"
+    title = "Ce contenu a été modifié entre-temps. Comparez les deux versions."
+
+
+class Refusal(Problem):
+    """An act that was refused by policy or by absence. It is journaled as a denial, in its own transaction."""
+
+    def __init__(
+        self,
+        action: str,
+        *,
+        reason: str,
+        policies: Sequence[str] = (),
+        tried: Mapping[str, str] | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(extra=extra)
+        self.action = action
+        self.reason = reason
+        self.policies = tuple(policies)
+        self.tried = dict(tried or {})
+
+
+class NotFound(Refusal):
+    """Absent, of another organisation, or forbidden: one answer, one denial, one cost."""
+
+    status = 404
+    code = "not_found"
+    title = "Introuvable."
+
+
+class Forbidden(Refusal):
+    """Refused to someone who may know that the thing exists; says what would lift the refusal, if anything."""
+
+    status = 403
+    code = "forbidden"
+    title = "Cette action ne vous est pas ouverte."
+
+
+class AuthenticationStepNeeded(Forbidden):
+    code = "step_up_needed"
+    title = "Confirmez votre mot de passe pour continuer."
+
+
+class MissingKey(Problem):
+    """The policies allow it and the session holds no key for it: a grant is still to be made."""
+
+    status = 409
+    code = "key_not_granted"
+    title = "La clé de cette rubrique ne vous a pas encore été remise."

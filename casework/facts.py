@@ -1,0 +1,52 @@
+"""Each fact about a case, once, as SQL: point reads select it, lists put it in WHERE.
+
+With `casework.access`, the only place that reads another slice's tables.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, FromClause, and_, exists, false, not_, or_
+
+from casework.cases.tables import assignment, break_glass, case_conflict, case_file, case_team
+from casework.organisations.tables import team_member
+from policies.filters import Cube
+from policies.vocabulary import Fact
+
+
+def case_facts(member_id: UUID, now: datetime) -> dict[Fact, ColumnElement[bool]]:
+    """The facts of the `case_file` row of the enclosing query, relative to one member.
+
+    `mine`: she is assigned. `my_team`: one of her teams is. `glass`: she holds an unexpired emergency access.
+    """
+    in_team = and_(team_member.c.org_id == case_team.c.org_id, team_member.c.team_id == case_team.c.team_id)
+    return {
+        Fact.MINE: _near(assignment, assignment.c.member_id == member_id),
+        Fact.MY_TEAM: _near(case_team, exists().where(in_team, team_member.c.member_id == member_id)),
+        Fact.RESTRICTED: case_file.c.restricted,
+        Fact.CONFLICT: _near(case_conflict, case_conflict.c.member_id == member_id),
+        Fact.GLASS: _near(
+            break_glass, and_(break_glass.c.member_id == member_id, break_glass.c.expires_at > now)
+        ),
+    }
+
+
+def matches_any(cubes: Sequence[Cube], facts: dict[Fact, ColumnElement[bool]]) -> ColumnElement[bool]:
+    """The condition that a case is in one of the cubes; no cube is FALSE."""
+    branches = [
+        and_(
+            *(facts[fact] if wanted else not_(facts[fact]) for fact, wanted in cube.required),
+            case_file.c.status.in_(sorted(cube.statuses)),
+        )
+        for cube in cubes
+    ]
+    return or_(false(), *branches)
+
+
+def _near(table: FromClause, condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    return (
+        exists()
+        .where(table.c.org_id == case_file.c.org_id, table.c.case_id == case_file.c.id, condition)
+        .correlate(case_file)
+    )

@@ -1,0 +1,233 @@
+"""Recording and reading follow-ups. Each version is a row of its own; nothing is overwritten."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET
+from sqlalchemy import Row, and_, func, insert, or_, select, tuple_, update
+
+from casework.access import Access, Content, OpenedCase
+from casework.act import Act
+from casework.cases.service import touch_case
+from casework.column_types import Sealed
+from casework.columns import Column
+from casework.errors import bad_field
+from casework.follow_ups.schemas import FollowUpCreated, FollowUpPage, FollowUpView, NewFollowUp
+from casework.follow_ups.tables import follow_up, follow_up_frame
+from casework.follow_ups.types import HEAD_GROUP
+from casework.ids import new_id
+from policies.vocabulary import RECORD, Group
+
+PAGE_LIMIT = 100
+_HEAD_FIELDS = ("type", "channel", "duration_minutes", "action", "next_step")
+TEXT = "text"
+
+
+def record_follow_up(act: Act, case_id: UUID, new: NewFollowUp) -> FollowUpCreated:
+    """Record a follow-up: its head under the group of its type, each text under its own.
+
+    Raises:
+        BadInput: unknown type, no text, or a time to come.
+        Forbidden, NotFound: see `Access.change_case`.
+
+    """
+    head_group = HEAD_GROUP.get(new.type)
+    if head_group is None:
+        raise bad_field("type", "not_in_vocabulary")
+    if new.occurred_at > act.unit.now:
+        raise bad_field("occurred_at", "in_the_future")
+    records = _records(new, head_group)
+    change = Access(act).change_case(case_id, [RECORD[group] for group in records])
+    follow_up_id = new_id()
+    act.unit.connection.execute(
+        insert(follow_up).values(
+            org_id=act.org_id,
+            id=follow_up_id,
+            version=1,
+            case_id=case_id,
+            author_id=act.member_id,
+            occurred_at=new.occurred_at,
+            recorded_at=act.unit.now,
+        )
+    )
+    place = Column.FOLLOW_UP_FRAME.place(act.org_id, follow_up_id, 1)
+    act.unit.connection.execute(
+        insert(follow_up_frame),
+        [
+            {
+                "org_id": act.org_id,
+                "follow_up_id": follow_up_id,
+                "version": 1,
+                "compartment": group,
+                "frame": change.seal(group, place, record),
+            }
+            for group, record in records.items()
+        ],
+    )
+    touch_case(act, case_id, contact=True)
+    change.record("follow_up.create", [(follow_up_id, 1)], detail={"groups": sorted(records)})
+    return FollowUpCreated(follow_up_id, 1)
+
+
+def view_recorded(act: Act, case_id: UUID, follow_up_id: UUID) -> FollowUpCreated:
+    """What `record_follow_up` answered, rebuilt for a replay, as far as the asker may still know it."""
+    Access(act).open_case(case_id, action="follow_up.list", contents=False, also=[(follow_up_id, 1)])
+    return FollowUpCreated(follow_up_id, 1)
+
+
+def list_follow_ups(
+    act: Act, case_id: UUID, limit: int, cursor: tuple[datetime, UUID] | None
+) -> FollowUpPage:
+    """A page of a case's follow-ups, newest first, each in its latest version."""
+    limit = min(limit, PAGE_LIMIT)
+    heads = _latest(act, case_id, limit + 1, cursor)
+    shown = heads[:limit]
+    opened = Access(act).open_case(
+        case_id, action="follow_up.list", contents=False, also=[(head.id, head.version) for head in shown]
+    )
+    frames = frames_of(act, shown)
+    items = [_view(act, opened, head, frames.get(head.id, [])) for head in shown]
+    last = shown[-1] if len(heads) > limit else None
+    return FollowUpPage(items, f"{last.occurred_at.isoformat()}~{last.id}" if last is not None else None)
+
+
+def parse_cursor(text: str | None) -> tuple[datetime, UUID] | None:
+    """Raises BadInput for a cursor that is not one of ours."""
+    if text is None:
+        return None
+    moment, _, last = text.partition("~")
+    try:
+        return datetime.fromisoformat(moment), UUID(last)
+    except ValueError:
+        raise bad_field("cursor", "malformed") from None
+
+
+def follow_ups_of(
+    act: Act, opened: OpenedCase, wanted: Sequence[UUID]
+) -> list[tuple[Row[Any], dict[Group, Content]]]:
+    """The latest versions of chosen follow-ups of an opened case, each readable group's record opened.
+
+    Raises:
+        BadInput: one of them is not a follow-up of this case.
+
+    """
+    query = _latest_query(act, opened.id).where(follow_up.c.id.in_(wanted))
+    heads = act.unit.connection.execute(query.order_by(follow_up.c.occurred_at, follow_up.c.id)).all()
+    if {head.id for head in heads} != set(wanted):
+        raise bad_field("follow_ups", "unknown_follow_up")
+    frames = frames_of(act, heads)
+    return [(head, _open_records(act, opened, head, frames.get(head.id, []))) for head in heads]
+
+
+def versions_now(act: Act, wanted: Sequence[UUID]) -> dict[UUID, int]:
+    """The latest version of each of these follow-ups."""
+    query = (
+        select(follow_up.c.id, func.max(follow_up.c.version))
+        .where(follow_up.c.org_id == act.org_id, follow_up.c.id.in_(wanted))
+        .group_by(follow_up.c.id)
+    )
+    return {row[0]: row[1] for row in act.unit.connection.execute(query)}
+
+
+def frames_of(act: Act, heads: Sequence[Row[Any]]) -> dict[UUID, list[Row[Any]]]:
+    if not heads:
+        return {}
+    frame = follow_up_frame
+    rows = act.unit.connection.execute(
+        select(frame).where(
+            frame.c.org_id == act.org_id,
+            tuple_(frame.c.follow_up_id, frame.c.version).in_([(head.id, head.version) for head in heads]),
+        )
+    ).all()
+    grouped: dict[UUID, list[Row[Any]]] = {}
+    for row in rows:
+        grouped.setdefault(row.follow_up_id, []).append(row)
+    return grouped
+
+
+def _records(new: NewFollowUp, head_group: Group) -> dict[Group, Content]:
+    records: dict[Group, Content] = {
+        group: {TEXT: text} for group, text in new.content.items() if text.strip()
+    }
+    if not records:
+        raise bad_field("content", "missing")
+    head = {name: getattr(new, name) for name in _HEAD_FIELDS if getattr(new, name) is not UNSET}
+    return records | {head_group: {**msgspec.to_builtins(head), **records.get(head_group, {})}}
+
+
+def _latest_query(act: Act, case_id: UUID) -> Any:
+    newer = follow_up.alias("newer")
+    return select(follow_up).where(
+        follow_up.c.org_id == act.org_id,
+        follow_up.c.case_id == case_id,
+        ~select(newer.c.id)
+        .where(
+            newer.c.org_id == follow_up.c.org_id,
+            newer.c.id == follow_up.c.id,
+            newer.c.version > follow_up.c.version,
+        )
+        .exists(),
+    )
+
+
+def _latest(act: Act, case_id: UUID, limit: int, cursor: tuple[datetime, UUID] | None) -> Sequence[Row[Any]]:
+    query = _latest_query(act, case_id)
+    if cursor is not None:
+        moment, last = cursor
+        query = query.where(
+            or_(
+                follow_up.c.occurred_at < moment,
+                and_(follow_up.c.occurred_at == moment, follow_up.c.id < last),
+            )
+        )
+    query = query.order_by(follow_up.c.occurred_at.desc(), follow_up.c.id.desc()).limit(limit)
+    rows: Sequence[Row[Any]] = act.unit.connection.execute(query).all()
+    return rows
+
+
+def _open_records(
+    act: Act, opened: OpenedCase, head: Row[Any], frames: Sequence[Row[Any]]
+) -> dict[Group, Content]:
+    place = Column.FOLLOW_UP_FRAME.place(act.org_id, head.id, head.version)
+    records = {}
+    for row in frames:
+        group = Group(row.compartment)
+        record = opened.open(group, place, row.frame, _store(act, row))
+        if record is not None:
+            records[group] = record
+    return records
+
+
+def _store(act: Act, row: Row[Any]) -> Callable[[Sealed], None]:
+    frame = follow_up_frame
+
+    def store(sealed: Sealed) -> None:
+        act.unit.connection.execute(
+            update(frame)
+            .where(
+                frame.c.org_id == act.org_id,
+                frame.c.follow_up_id == row.follow_up_id,
+                frame.c.version == row.version,
+                frame.c.compartment == row.compartment,
+            )
+            .values(frame=sealed)
+        )
+
+    return store
+
+
+def _view(act: Act, opened: OpenedCase, head: Row[Any], frames: Sequence[Row[Any]]) -> FollowUpView:
+    records = _open_records(act, opened, head, frames)
+    fields = next((record for record in records.values() if "type" in record), {})
+    return FollowUpView(
+        id=head.id,
+        occurred_at=head.occurred_at,
+        author=head.author_id,
+        version=head.version,
+        content={group: record[TEXT] for group, record in records.items() if TEXT in record},
+        withheld=list(opened.withheld),
+        **{name: fields[name] for name in _HEAD_FIELDS if name in fields},
+    )

@@ -1,0 +1,207 @@
+"""Drafting a handoff: the frozen manifest of exactly what would be sent, its preview and its digest."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+import msgspec
+from msgspec import UNSET
+from sqlalchemy import insert, select
+
+from casework.access import Access, ChangingCase, OpenedCase
+from casework.act import Act
+from casework.columns import Column
+from casework.errors import bad_field
+from casework.follow_ups.service import follow_ups_of
+from casework.handoffs.packet import FollowUpItem, GroupManifest, Header, digest_of
+from casework.handoffs.schemas import Draft, NewHandoff, PreviewGroup, PreviewItem
+from casework.handoffs.states import Side
+from casework.handoffs.tables import handoff, handoff_manifest, handoff_side
+from casework.organisations.partners import Partner, find_partner
+from crypto.handoff import new_salt
+from policies.vocabulary import Group, Stage
+
+
+class FrozenGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A group of a draft as it is kept, sealed: the salt of its HMAC, what is sent, and where that came from."""
+
+    salt: bytes
+    manifest: GroupManifest
+    # The version of the group, and of each follow-up, that was read.
+    version: int
+    sources: dict[str, int]
+
+
+class SealedHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What of a handoff is not clear: kept under the sender's intake, and sealed to the receiver's."""
+
+    service: str
+    purpose: str
+    groups: tuple[Group, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What the drafter chose, read and opened."""
+
+    partner: Partner
+    header: Header
+    groups: dict[Group, FrozenGroup]
+
+
+def draft_handoff(act: Act, case_id: UUID, new: NewHandoff) -> Draft:
+    """Freeze what would be sent and return it with its digest. Nothing leaves the organisation.
+
+    Raises:
+        BadInput: unknown partner, a group it publishes no key for, a group the drafter may not read, an unknown
+            follow-up or exclusion.
+        Forbidden, NotFound: see `Access.change_case`.
+
+    """
+    partner = find_partner(act.unit.connection, act.org_id, new.to, act.unit.now)
+    if not all(partner.takes(group) for group in new.groups):
+        raise bad_field("groups", "not_taken_by_receiver")
+    access = Access(act)
+    opened = access.open_case(case_id, action="handoff.preview")
+    if not set(new.groups) <= opened.readable:
+        raise bad_field("groups", "not_readable")
+    change = access.change_case(case_id, [])
+    chosen = Chosen(partner, _header(new), _freeze(act, opened, new))
+    handoff_id = uuid4()
+    digest = _digest(act, chosen)
+    _store(act, change, handoff_id, new, chosen, digest)
+    change.record(
+        "handoff.draft", [(handoff_id, 1)], handoff=handoff_id, detail={"groups": sorted(new.groups)}
+    )
+    return view_draft(handoff_id, Stage.DRAFT, digest, chosen.groups)
+
+
+def view_draft(handoff_id: UUID, state: Stage, digest: bytes, groups: Mapping[Group, FrozenGroup]) -> Draft:
+    return Draft(
+        handoff_id, state, digest.hex(), {group: _preview(frozen) for group, frozen in groups.items()}
+    )
+
+
+def frozen_groups(act: Act, opened: OpenedCase, handoff_id: UUID) -> dict[Group, FrozenGroup]:
+    """What a draft froze, as far as this session may read it; groups that were not chosen are absent."""
+    place = Column.HANDOFF_MANIFEST.place(act.org_id, handoff_id, 1)
+    rows = act.unit.connection.execute(
+        select(handoff_manifest.c.compartment, handoff_manifest.c.frame).where(
+            handoff_manifest.c.org_id == act.org_id, handoff_manifest.c.handoff_id == handoff_id
+        )
+    ).all()
+    found = {}
+    for compartment, frame in rows:
+        content = opened.open(Group(compartment), place, frame, _never_dropped)
+        if content is not None:
+            found[Group(compartment)] = msgspec.convert(content, FrozenGroup)
+    return found
+
+
+def read_header(act: Act, opened: OpenedCase, side: Any) -> SealedHeader | None:
+    """The sender's own copy of the header, from her case's intake group."""
+    place = Column.HANDOFF_ENVELOPE.place(act.org_id, side.id, 1)
+    content = opened.open(Group.INTAKE, place, side.envelope, _never_dropped)
+    return msgspec.convert(content, SealedHeader) if content is not None else None
+
+
+def _never_dropped(_frame: object) -> None:
+    """A draft's rows are written by a holder of the group; there is nothing to take over."""
+
+
+def _header(new: NewHandoff) -> Header:
+    return Header(new.kind, new.service if new.service is not UNSET else "", new.purpose, new.urgency)
+
+
+def _freeze(act: Act, opened: OpenedCase, new: NewHandoff) -> dict[Group, FrozenGroup]:
+    excluded = set(new.excluded) if new.excluded is not UNSET else set()
+    wanted = [
+        item for item in (new.follow_ups if new.follow_ups is not UNSET else []) if str(item) not in excluded
+    ]
+    _require_known_exclusions(opened, excluded, new)
+    read = follow_ups_of(act, opened, wanted)
+    # The packet's own ids: the sender's would date and link her records.
+    items = {head.id: uuid4() for head, _ in read}
+    frozen = {}
+    for group in sorted(set(new.groups)):
+        fields = {
+            name: value for name, value in opened.groups[group].items() if f"{group}.{name}" not in excluded
+        }
+        with_group = [(head, records[group]) for head, records in read if group in records]
+        frozen[group] = FrozenGroup(
+            salt=new_salt(),
+            manifest=GroupManifest(
+                fields=fields,
+                follow_ups=tuple(
+                    FollowUpItem(items[head.id], head.occurred_at, record) for head, record in with_group
+                ),
+            ),
+            version=opened.version_of(group),
+            sources={str(head.id): head.version for head, _ in with_group},
+        )
+    return frozen
+
+
+def _require_known_exclusions(opened: OpenedCase, excluded: set[str], new: NewHandoff) -> None:
+    """A misspelt exclusion must not send what it meant to keep back."""
+    fields = {f"{group}.{name}" for group in new.groups for name in opened.groups.get(group, {})}
+    follow_ups = {str(item) for item in new.follow_ups} if new.follow_ups is not UNSET else set()
+    if excluded - fields - follow_ups:
+        raise bad_field("excluded", "unknown_item")
+
+
+def _digest(act: Act, chosen: Chosen) -> bytes:
+    salted = {group: (frozen.salt, frozen.manifest) for group, frozen in chosen.groups.items()}
+    return digest_of(chosen.header, act.org_id, chosen.partner.id, salted)[0]
+
+
+def _store(
+    act: Act, change: ChangingCase, handoff_id: UUID, new: NewHandoff, chosen: Chosen, digest: bytes
+) -> None:
+    connection = act.unit.connection
+    connection.execute(
+        insert(handoff).values(
+            id=handoff_id,
+            from_org=act.org_id,
+            to_org=chosen.partner.id,
+            state=Stage.DRAFT,
+            consent_is_live=False,
+        )
+    )
+    sealed_header = SealedHeader(chosen.header.service, chosen.header.purpose, tuple(sorted(chosen.groups)))
+    place = Column.HANDOFF_ENVELOPE.place(act.org_id, handoff_id, 1)
+    connection.execute(
+        insert(handoff_side).values(
+            org_id=act.org_id,
+            id=handoff_id,
+            side=Side.SENDER,
+            partner_id=chosen.partner.id,
+            kind=new.kind,
+            urgency=new.urgency,
+            state=Stage.DRAFT,
+            created_at=act.unit.now,
+            moved_at=act.unit.now,
+            content_digest=digest,
+            case_id=change.id,
+            envelope=change.seal(Group.INTAKE, place, msgspec.to_builtins(sealed_header)),
+        )
+    )
+    place = Column.HANDOFF_MANIFEST.place(act.org_id, handoff_id, 1)
+    connection.execute(
+        insert(handoff_manifest),
+        [
+            {
+                "org_id": act.org_id,
+                "handoff_id": handoff_id,
+                "compartment": group,
+                "frame": change.seal(group, place, msgspec.to_builtins(frozen)),
+            }
+            for group, frozen in chosen.groups.items()
+        ],
+    )
+
+
+def _preview(frozen: FrozenGroup) -> PreviewGroup:
+    items = [PreviewItem(item.occurred_at, item.record) for item in frozen.manifest.follow_ups]
+    return PreviewGroup(dict(frozen.manifest.fields), items)

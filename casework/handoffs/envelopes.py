@@ -1,0 +1,155 @@
+"""One side's row of a handoff: found, judged, and shown as an envelope."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Row, select
+
+from casework.access import Access
+from casework.act import Act, refusal
+from casework.column_types import Sealed
+from casework.columns import Column
+from casework.consents.service import Consent
+from casework.errors import NotFound
+from casework.handoffs.drafting import SealedHeader
+from casework.handoffs.schemas import EnvelopeView
+from casework.handoffs.states import Side
+from casework.handoffs.tables import handoff_side
+from casework.packets import open_left_record
+from policies.facts import ConsentFacts, HandoffFacts
+from policies.vocabulary import Action, Group, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Handoff:
+    """A handoff as one side holds it. `header` is None where the session may not read it."""
+
+    row: Row[Any]
+    partner_slug: str
+    own_slug: str
+    header: SealedHeader | None
+    case_id: UUID | None
+    reply: dict[str, str] | None
+
+    @property
+    def id(self) -> UUID:
+        found: UUID = self.row.id
+        return found
+
+    @property
+    def side(self) -> Side:
+        return Side(self.row.side)
+
+    @property
+    def stage(self) -> Stage:
+        return Stage(self.row.state)
+
+    @property
+    def from_slug(self) -> str:
+        return self.own_slug if self.side is Side.SENDER else self.partner_slug
+
+    @property
+    def to_slug(self) -> str:
+        return self.partner_slug if self.side is Side.SENDER else self.own_slug
+
+    def envelope(self) -> EnvelopeView:
+        return EnvelopeView(
+            id=self.id,
+            state=self.stage,
+            from_=self.from_slug,
+            to=self.to_slug,
+            kind=self.row.kind,
+            urgency=self.row.urgency,
+            sent_at=self.row.sent_at,
+            service=self.header.service if self.header is not None else None,
+            groups=list(self.header.groups) if self.header is not None else None,
+            reply=self.reply,
+        )
+
+
+def find_handoff(act: Act, handoff_id: UUID, partners: dict[UUID, str], action: Action) -> Handoff:
+    """This organisation's side of a handoff.
+
+    Raises:
+        NotFound: there is none.
+
+    """
+    row = act.unit.connection.execute(
+        select(handoff_side).where(handoff_side.c.org_id == act.org_id, handoff_side.c.id == handoff_id)
+    ).one_or_none()
+    if row is None:
+        raise NotFound(action, reason="not_found", tried={"handoff": str(handoff_id)})
+    return as_handoff(act, row, partners)
+
+
+def as_handoff(act: Act, row: Row[Any], partners: dict[UUID, str]) -> Handoff:
+    """Open what of the row was sealed to this side's intake, where the session holds it."""
+    received = row.side == Side.RECEIVER
+    header = _left(act, row.id, Column.HANDOFF_ENVELOPE, row.envelope) if received else None
+    case = _left(act, row.id, Column.HANDOFF_CASE, row.case_sealed) if received else None
+    reply = _left(act, row.id, Column.HANDOFF_REPLY, row.reply)
+    return Handoff(
+        row=row,
+        partner_slug=partners.get(row.partner_id, str(row.partner_id)),
+        own_slug=act.identity.slug,
+        header=msgspec.json.decode(header, type=SealedHeader) if header is not None else None,
+        case_id=UUID(bytes=case) if case is not None else row.case_id,
+        reply=msgspec.json.decode(reply, type=dict[str, str]) if reply is not None else None,
+    )
+
+
+def require(act: Act, found: Handoff, action: Action, consent: ConsentFacts | None = None) -> tuple[str, ...]:
+    """The policies that allow this act on a handoff.
+
+    Raises:
+        NotFound: she may not know of it.
+        Forbidden: she may read it and may not do this.
+
+    """
+    decision = act.decide_handoff(action, facts_of(act, found, consent))
+    if decision.allowed:
+        return decision.policies
+    require_readable(act, found, action)
+    raise refusal(action, decision, hidden=False, tried={"handoff": str(found.id)})
+
+
+def require_readable(act: Act, found: Handoff, action: Action) -> None:
+    """Raise NotFound unless she may know of the handoff: a state is told to nobody else."""
+    decision = act.decide_handoff(Action.HANDOFF_READ, facts_of(act, found, None))
+    if not decision.allowed:
+        raise refusal(action, decision, hidden=True, tried={"handoff": str(found.id)})
+
+
+def facts_of(act: Act, found: Handoff, consent: ConsentFacts | None) -> HandoffFacts:
+    near = Access(act).facts_of(found.case_id) if found.case_id is not None else None
+    return HandoffFacts(
+        from_=found.from_slug,
+        to=found.to_slug,
+        groups=frozenset(found.header.groups) if found.header is not None else frozenset(),
+        stage=found.stage,
+        mine=near.mine if near is not None else False,
+        conflict=near.conflict if near is not None else False,
+        consent=consent,
+    )
+
+
+def consent_facts(
+    act: Act, found: Handoff, given: Consent | None, groups: frozenset[Group]
+) -> ConsentFacts | None:
+    """What the sender's own consent row says of this content."""
+    if given is None:
+        return None
+    return ConsentFacts(
+        live=given.is_live(act.unit.now),
+        same_content=given.content_digest == bytes(found.row.content_digest),
+        to=found.to_slug,
+        groups=groups,
+    )
+
+
+def _left(act: Act, handoff_id: UUID, column: Column, sealed: Sealed | None) -> bytes | None:
+    if sealed is None:
+        return None
+    return open_left_record(act, Group.INTAKE, column.place(act.org_id, handoff_id, 1), sealed)

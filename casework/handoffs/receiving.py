@@ -1,0 +1,125 @@
+"""Receiving: taking responsibility without a key, refusing with a code, saying what became of it."""
+
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET
+from sqlalchemy import select
+
+from casework.act import Act
+from casework.cases.service import assign_members, insert_case
+from casework.columns import Column
+from casework.errors import Conflict, NotFound
+from casework.handoffs.both_sides import (
+    find,
+    keep,
+    make_move,
+    receipt_of,
+    record_both,
+    seal_to_own,
+    seal_to_partner,
+)
+from casework.handoffs.envelopes import Handoff, require, require_readable
+from casework.handoffs.moves import Move, apply_move
+from casework.handoffs.schemas import Acceptance, Accepted, Moved, Outcome, Refusal
+from casework.handoffs.states import OFFERED, Side
+from casework.handoffs.tables import handoff_part
+from casework.ids import new_id
+from casework.journal import Deed, Touched
+from casework.organisations.partners import find_partner
+from policies.facts import ConsentFacts
+from policies.vocabulary import Action, Group, Stage
+
+
+def accept(act: Act, handoff_id: UUID, acceptance: Acceptance) -> Accepted:
+    """Take responsibility: a new case of the receiver's own, into which the parts move still sealed.
+
+    Needs no key: each group's first authorised holder opens hers.
+
+    Raises:
+        Conflict: taken already, refused, withdrawn, or its consent no longer live.
+
+    """
+    found = find(act, handoff_id, Action.HANDOFF_ACCEPT)
+    looked = apply_move(act.unit, act.org_id, handoff_id, Move(None))
+    _require_receiver(found)
+    if looked is None or not looked.consent_is_live or looked.was not in OFFERED:
+        require_readable(act, found, Action.HANDOFF_ACCEPT)
+        raise Conflict("consent_not_live" if looked and not looked.consent_is_live else "wrong_state")
+    groups = frozenset(found.header.groups) if found.header is not None else frozenset()
+    live = ConsentFacts(live=True, same_content=True, to=act.identity.slug, groups=groups)
+    policies = require(act, found, Action.HANDOFF_ACCEPT, live)
+    make_move(act, handoff_id, Move(Stage.ACCEPTED))
+    case_id = new_id()
+    person, _ = insert_case(act, case_id, {}, dict.fromkeys(_arrived_groups(act, handoff_id), handoff_id))
+    members = acceptance.members if acceptance.members is not UNSET else [act.member_id]
+    assign_members(act, case_id, members)
+    keep(act, handoff_id, case_sealed=seal_to_own(act, Column.HANDOFF_CASE, handoff_id, case_id.bytes))
+    act.unit.touched()
+    receipt = record_both(
+        act,
+        found,
+        Deed(
+            "handoff.accept",
+            policies=policies,
+            consent=found.row.consent_id,
+            handoff=handoff_id,
+            touched=(Touched(person, ((case_id.bytes, 1),)),),
+        ),
+        "handoff.accepted",
+    )
+    return Accepted(case_id, receipt)
+
+
+def refuse(act: Act, handoff_id: UUID, refusal: Refusal) -> Moved:
+    """Decline with a code and a next step; the parts are destroyed unopened."""
+    found = find(act, handoff_id, Action.HANDOFF_DECLINE)
+    _require_receiver(found)
+    policies = require(act, found, Action.HANDOFF_DECLINE)
+    reply = msgspec.json.encode(refusal)
+    partner = find_partner(act.unit.connection, act.org_id, found.partner_slug, act.unit.now)
+    make_move(
+        act,
+        handoff_id,
+        Move(
+            Stage.DECLINED, reply_to_other=seal_to_partner(partner, Column.HANDOFF_REPLY, handoff_id, reply)
+        ),
+    )
+    keep(act, handoff_id, reply=seal_to_own(act, Column.HANDOFF_REPLY, handoff_id, reply))
+    deed = Deed("handoff.decline", policies=policies, handoff=handoff_id, detail={"reply": reply.decode()})
+    record_both(act, found, deed, "handoff.declined")
+    return Moved(Stage.DECLINED)
+
+
+def report_outcome(act: Act, handoff_id: UUID, outcome: Outcome) -> Moved:
+    """Tell the sender, in a code, what became of it."""
+    found = find(act, handoff_id, Action.HANDOFF_OUTCOME)
+    _require_receiver(found)
+    policies = require(act, found, Action.HANDOFF_OUTCOME)
+    stage = Stage(outcome.state)
+    make_move(act, handoff_id, Move(stage))
+    record_both(act, found, Deed("handoff.outcome", policies=policies, handoff=handoff_id), "handoff.outcome")
+    return Moved(stage)
+
+
+def review_acceptance(act: Act, handoff_id: UUID) -> Accepted:
+    """What `accept` answered, rebuilt for a replay, for whoever may read where the case is."""
+    found = find(act, handoff_id, Action.HANDOFF_ACCEPT)
+    require(act, found, Action.HANDOFF_READ)
+    if found.case_id is None:
+        raise Conflict("wrong_state")
+    return Accepted(found.case_id, receipt_of(act, handoff_id, "handoff.read"))
+
+
+def _require_receiver(found: Handoff) -> None:
+    if found.side is not Side.RECEIVER:
+        raise NotFound(Action.HANDOFF_ACCEPT, reason="not_found", tried={"handoff": str(found.id)})
+
+
+def _arrived_groups(act: Act, handoff_id: UUID) -> list[Group]:
+    rows = act.unit.connection.execute(
+        select(handoff_part.c.compartment).where(
+            handoff_part.c.org_id == act.org_id, handoff_part.c.handoff_id == handoff_id
+        )
+    )
+    return [Group(compartment) for compartment in rows.scalars()]

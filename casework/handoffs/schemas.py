@@ -1,0 +1,125 @@
+"""Handoffs on the wire."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from casework.cases.schemas import Line
+from policies.vocabulary import Group, Purpose, Stage
+
+
+class Kind(StrEnum):
+    ORIENTATION = "orientation"
+    TRANSFER = "transfer"
+
+
+class Urgency(StrEnum):
+    NORMAL = "normal"
+    SOON = "soon"
+    DANGER = "danger"
+
+
+class RefusalReason(StrEnum):
+    """Why a handoff is not taken on; no code says whether the person is already known."""
+
+    NO_CAPACITY = "no_capacity"
+    OUT_OF_SCOPE = "out_of_scope"
+    WRONG_AREA = "wrong_area"
+    CONFLICT_OF_INTEREST = "conflict_of_interest"
+    INCOMPLETE = "incomplete"
+
+
+class NextStep(StrEnum):
+    """What the sender can do about a refusal."""
+
+    TRY_LATER = "try_later"
+    TRY_ANOTHER_SERVICE = "try_another_service"
+    CALL_US = "call_us"
+    SEND_AGAIN = "send_again"
+    NONE = "none"
+
+
+class NewHandoff(Struct, forbid_unknown_fields=True):
+    """`excluded` names what stays behind: "group.field", or a follow-up's id."""
+
+    to: Annotated[str, Meta(min_length=1, max_length=40)]
+    kind: Kind
+    purpose: Purpose
+    urgency: Urgency
+    groups: Annotated[list[Group], Meta(min_length=1, max_length=8)]
+    service: Line | UnsetType = UNSET
+    follow_ups: Annotated[list[UUID], Meta(max_length=500)] | UnsetType = UNSET
+    excluded: Annotated[list[Line], Meta(max_length=500)] | UnsetType = UNSET
+
+
+class PreviewItem(Struct):
+    occurred_at: datetime
+    record: dict[str, Any]
+
+
+class PreviewGroup(Struct):
+    fields: dict[str, Any]
+    follow_ups: list[PreviewItem]
+
+
+class Draft(Struct):
+    """What will be sent, exactly, and the digest that a consent binds to."""
+
+    id: UUID
+    state: Stage
+    content_digest: str
+    preview: dict[Group, PreviewGroup]
+
+
+class ReceiptView(Struct):
+    log: str
+    entry: str
+
+
+class Sent(Struct):
+    state: Stage
+    receipt: ReceiptView
+
+
+class Acceptance(Struct, forbid_unknown_fields=True):
+    members: list[UUID] | UnsetType = UNSET
+
+
+class Accepted(Struct):
+    case_id: UUID
+    receipt: ReceiptView
+
+
+class Refusal(Struct, forbid_unknown_fields=True):
+    reason_code: RefusalReason
+    next_step: NextStep
+
+
+class Outcome(Struct, forbid_unknown_fields=True):
+    state: Literal["scheduled", "attended", "no_show", "completed"]
+
+
+class Moved(Struct):
+    state: Stage
+
+
+class EnvelopeView(Struct, omit_defaults=True, rename={"from_": "from"}):
+    """An envelope, never content. `service` and `groups` are absent for whoever may not read them."""
+
+    id: UUID
+    state: Stage
+    from_: str
+    to: str
+    kind: Kind
+    urgency: Urgency
+    sent_at: datetime | None
+    service: str | None = None
+    groups: list[Group] | None = None
+    reply: dict[str, str] | None = None
+
+
+class EnvelopePage(Struct):
+    items: list[EnvelopeView]

@@ -1,0 +1,90 @@
+"""`/api/v1/sessions` and `/api/v1/me`."""
+
+from typing import Any
+
+from litestar import Request, Response, delete, get, post
+from litestar.params import JSONBody
+from msgspec import UNSET
+
+from casework.act import Act
+from casework.identity import sign_in
+from casework.identity.schemas import (
+    Credentials,
+    FactorGiven,
+    Me,
+    PasswordAgain,
+    SecondFactor,
+    SessionBegun,
+)
+from casework.organisations.compartments import COMPARTMENTS
+from casework.routing import (
+    anonymous,
+    circumstances_of,
+    deployment_of,
+    encode_token,
+    perform,
+    public,
+    signed_in,
+    token_of,
+)
+from policies.vocabulary import Role
+
+AnyRequest = Request[Any, Any, Any]
+
+
+@post("/api/v1/sessions", opt=public(because="signing in is how one begins to be someone"))
+async def create_session(request: AnyRequest, data: JSONBody[Credentials]) -> SessionBegun:
+    """Check login and password; the token opens nothing until the second factor is given."""
+    who = anonymous(circumstances_of(request))
+    role = data.role if data.role is not UNSET else None
+    begun = await sign_in.sign_in(deployment_of(request), who, data.login, data.password, role)
+    return SessionBegun(encode_token(begun.token), ["totp"], begun.expires_at)
+
+
+@post(
+    "/api/v1/sessions/current/second-factor",
+    status_code=200,
+    opt=public(because="the session is not complete before it"),
+)
+async def give_second_factor(request: AnyRequest, data: JSONBody[SecondFactor]) -> FactorGiven:
+    """Complete the session with a TOTP code."""
+    who = anonymous(circumstances_of(request))
+    role = data.role if data.role is not UNSET else None
+    await sign_in.give_second_factor(deployment_of(request), who, token_of(request), data.code, role)
+    return FactorGiven([])
+
+
+@post(
+    "/api/v1/sessions/current/step-up", status_code=204, opt=signed_in(because="she proves her own password")
+)
+async def step_up(request: AnyRequest, data: JSONBody[PasswordAgain]) -> None:
+    """Open five minutes of sensitive acts."""
+    who = anonymous(circumstances_of(request))
+    await sign_in.step_up(deployment_of(request), who, token_of(request), data.password)
+
+
+@delete("/api/v1/sessions/current", opt=signed_in(because="she ends her own session"))
+async def end_session(request: AnyRequest) -> None:
+    """Sign out."""
+    who = anonymous(circumstances_of(request))
+    await sign_in.sign_out(deployment_of(request), who, token_of(request))
+
+
+@get("/api/v1/me", opt=signed_in(because="it names the asker to herself"))
+async def me(request: AnyRequest) -> Response[Me]:
+    """Who is signed in, in which organisation and role, and which compartments her keys open."""
+    return await perform(request, describe)
+
+
+def describe(act: Act) -> Me:
+    return Me(
+        member_id=act.member_id,
+        login=act.session.login,
+        organisation=act.identity.slug,
+        role=Role(act.session.role),
+        professions=list(act.session.professions),
+        compartments=[name for name in COMPARTMENTS if act.keyring.holds(name)],
+    )
+
+
+ROUTES = (create_session, give_second_factor, step_up, end_session, me)

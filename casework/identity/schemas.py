@@ -1,0 +1,47 @@
+"""Sign-in on the wire."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from policies.vocabulary import Role
+
+Login = Annotated[str, Meta(min_length=1, max_length=100)]
+# Longer ones are refused by the derivation itself; this bounds what is read.
+Password = Annotated[str, Meta(min_length=1, max_length=1_024)]
+
+
+class Credentials(Struct, forbid_unknown_fields=True):
+    login: Login
+    password: Password
+    role: Role | UnsetType = UNSET
+
+
+class SessionBegun(Struct):
+    token: str
+    needs: list[str]
+    expires_at: datetime
+
+
+class SecondFactor(Struct, forbid_unknown_fields=True):
+    code: Annotated[str, Meta(pattern=r"\A[0-9]{6}\Z")]
+    role: Role | UnsetType = UNSET
+
+
+class FactorGiven(Struct):
+    needs: list[str]
+
+
+class PasswordAgain(Struct, forbid_unknown_fields=True):
+    password: Password
+
+
+class Me(Struct):
+    member_id: UUID
+    login: str
+    organisation: str
+    role: Role
+    professions: list[str]
+    compartments: list[str]

@@ -1,0 +1,191 @@
+"""Sessions: rows that a token finds, and keys that only token and pepper together open."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    Connection,
+    LargeBinary,
+    Row,
+    and_,
+    bindparam,
+    column,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from audit.entry import AuthLevel
+from casework.column_types import Sealed
+from casework.database import UnitOfWork
+from casework.errors import NotSignedIn
+from casework.identity.tables import account, membership, session
+from crypto.errors import StepUpExpired
+from crypto.pepper import Pepper
+from crypto.secret import Secret
+from crypto.session import SessionKeys, open_session, open_step_up, session_id, session_key
+from crypto.signing import SigningKey
+
+IDLE = timedelta(minutes=30)
+ABSOLUTE = timedelta(hours=10)
+STEP_UP = timedelta(minutes=5)
+# A session's last sign of life is written at most this often.
+TOUCH_EVERY = timedelta(minutes=1)
+
+_FIND_POSTGRESQL = select(
+    func.find_session(bindparam("session_id", type_=LargeBinary)).table_valued(
+        *(column(found.name, found.type) for found in session.c)
+    )
+)
+_FIND_SQLITE = select(session).where(session.c.id == bindparam("session_id"))
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A presented token: the row it names and the key that opens the row's blobs."""
+
+    id: bytes
+    key: Secret
+
+    @classmethod
+    def of(cls, pepper: Pepper, secret: Secret) -> "Token":
+        return cls(session_id(secret), session_key(pepper, secret))
+
+
+@dataclass(frozen=True, slots=True)
+class PendingSession:
+    """Password given, second factor not: it opens nothing."""
+
+    token: Token
+    org_id: UUID
+    account_id: UUID
+    role: str | None
+    sealed: bytes
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A complete session: one membership, its keys, and when it last proved its password."""
+
+    token: Token
+    org_id: UUID
+    account_id: UUID
+    member_id: UUID
+    login: str
+    role: str
+    professions: tuple[str, ...]
+    active: bool
+    keys: SessionKeys
+    step_up: Sealed | None
+    step_up_until: datetime | None
+    expires_at: datetime
+
+    def auth_level(self, now: datetime) -> AuthLevel:
+        stepped = self.step_up_until is not None and now < self.step_up_until
+        return AuthLevel.STEP_UP if stepped else AuthLevel.MFA
+
+    def signing_key(self, now: datetime) -> SigningKey | None:
+        """The member's signing key during a step-up, else None."""
+        if self.step_up is None:
+            return None
+        try:
+            return open_step_up(self.token.key, self.token.id, self.step_up.blob, int(now.timestamp()))
+        except StepUpExpired:
+            return None
+
+
+def begin(
+    connection: Connection, token: Token, found: Row[Any], sealed: bytes, role: str | None, now: datetime
+) -> datetime:
+    """Insert a session of an account that waits for its second factor; returns when it ends at the latest."""
+    expires_at = now + ABSOLUTE
+    connection.execute(
+        insert(session).values(
+            id=token.id,
+            org_id=found.org_id,
+            account_id=found.id,
+            member_id=None,
+            role=role,
+            keys=Sealed(sealed),
+            created_at=now,
+            seen_at=now,
+            expires_at=expires_at,
+        )
+    )
+    return expires_at
+
+
+def find(unit: UnitOfWork, token: Token) -> PendingSession | SignedIn:
+    """The session of a token; from here on the unit is inside its organisation.
+
+    Raises:
+        NotSignedIn: unknown, idle for 30 minutes, 10 hours old, or of an account or member no longer active.
+
+    """
+    row = _find_row(unit.connection, token.id)
+    if row is None or unit.now >= row.expires_at or unit.now >= row.seen_at + IDLE:
+        raise NotSignedIn
+    if unit.now >= row.seen_at + TOUCH_EVERY:
+        unit.connection.execute(update(session).where(session.c.id == token.id).values(seen_at=unit.now))
+    if row.member_id is None:
+        return PendingSession(token, row.org_id, row.account_id, row.role, row.keys.blob, row.expires_at)
+    who = unit.connection.execute(
+        select(
+            account.c.login,
+            membership.c.role,
+            membership.c.professions,
+            and_(account.c.active, membership.c.active).label("active"),
+        )
+        .join_from(
+            membership,
+            account,
+            and_(account.c.org_id == membership.c.org_id, account.c.id == membership.c.account_id),
+        )
+        .where(membership.c.org_id == row.org_id, membership.c.id == row.member_id)
+    ).one()
+    if not who.active:
+        raise NotSignedIn
+    return SignedIn(
+        token=token,
+        org_id=row.org_id,
+        account_id=row.account_id,
+        member_id=row.member_id,
+        login=who.login,
+        role=who.role,
+        professions=tuple(filter(None, who.professions.split(","))),
+        active=True,
+        keys=open_session(token.key, token.id, row.keys.blob),
+        step_up=row.step_up_keys,
+        step_up_until=row.step_up_until,
+        expires_at=row.expires_at,
+    )
+
+
+def complete(connection: Connection, token: Token, member_id: UUID, sealed_keys: bytes) -> None:
+    """Turn a pending session into a signed-in one."""
+    connection.execute(
+        update(session).where(session.c.id == token.id).values(member_id=member_id, keys=Sealed(sealed_keys))
+    )
+
+
+def record_step_up(connection: Connection, token: Token, sealed: bytes, until: datetime) -> None:
+    connection.execute(
+        update(session)
+        .where(session.c.id == token.id)
+        .values(step_up_keys=Sealed(sealed), step_up_until=until)
+    )
+
+
+def end(connection: Connection, token: Token) -> None:
+    connection.execute(delete(session).where(session.c.id == token.id))
+
+
+def _find_row(connection: Connection, session_id: bytes) -> Row[Any] | None:
+    # On PostgreSQL the function also sets the organisation for the transaction: one round trip for both.
+    query = _FIND_POSTGRESQL if connection.dialect.name == "postgresql" else _FIND_SQLITE
+    return connection.execute(query, {"session_id": session_id}).one_or_none()

@@ -1,0 +1,276 @@
+"""Signing in: password, then second factor, then (for sensitive acts) the password once more."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, and_, func, select, update
+
+from audit.entry import AuthLevel, Outcome
+from casework.column_types import Sealed
+from casework.database import UnitOfWork
+from casework.deployment import Deployment
+from casework.errors import Conflict, NotSignedIn, SignInRefused
+from casework.identity import sessions
+from casework.identity.sessions import PendingSession, SignedIn, Token
+from casework.identity.tables import account, membership
+from casework.identity.totp import accepted_step
+from casework.journal import Deed, Who
+from casework.keyring import open_grants
+from crypto.errors import PasswordRefused
+from crypto.password import (
+    KdfParams,
+    PasswordKeys,
+    matches,
+    open_daily,
+    open_signing,
+    password_keys,
+    stretch,
+    wrap_daily,
+)
+from crypto.secret import Secret
+from crypto.session import SessionKeys, new_token, open_pending, seal_pending, seal_session, seal_step_up
+
+# What an unknown login is stretched with, so that it costs what a known one costs.
+_NO_SALT = bytes(16)
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A session that waits for its second factor. The token leaves the service here and nowhere else."""
+
+    token: Secret
+    expires_at: datetime
+
+
+async def sign_in(deployment: Deployment, who: Who, login: str, password: str, role: str | None) -> Begun:
+    """Check a password and begin a session.
+
+    Raises:
+        SignInRefused: unknown login, wrong password or inactive account: one answer, one cost, journaled.
+
+    """
+    found = await deployment.database.unit(lambda unit: _find_account(unit, login))
+    params = _params(found) if found is not None else deployment.kdf_params
+    salt = found.kdf_salt if found is not None else _NO_SALT
+    stretched = await _stretch(deployment, password, salt, params)
+
+    def begin(unit: UnitOfWork) -> Begun | None:
+        if found is None or stretched is None:
+            _refused(deployment, unit, found, who, "session.create")
+            return None
+        unit.enter_organisation(found.org_id)
+        keys = password_keys(deployment.pepper, found.id.bytes, stretched)
+        if not matches(keys, found.auth_hash) or not found.active:
+            _refused(deployment, unit, found, who, "session.create")
+            return None
+        secret = new_token()
+        token = Token.of(deployment.pepper, secret)
+        sealed = seal_pending(token.key, token.id, stretched)
+        expires_at = sessions.begin(unit.connection, token, found, sealed, role, unit.now)
+        _record(deployment, unit, found.org_id, who, Deed("session.create"), AuthLevel.PASSWORD)
+        return Begun(secret, expires_at)
+
+    begun = await deployment.database.unit(begin)
+    if begun is None:
+        raise SignInRefused
+    return begun
+
+
+async def give_second_factor(
+    deployment: Deployment, who: Who, token: Token, code: str, role: str | None
+) -> None:
+    """Complete a session with a TOTP code (RFC 6238), and open the keys of the chosen membership.
+
+    Raises:
+        SignInRefused: wrong or replayed code, journaled.
+        Conflict: several roles and none named; the code is not consumed, and `extra` lists them.
+        NotSignedIn: no such session.
+
+    """
+
+    def complete(unit: UnitOfWork) -> bool:
+        pending = sessions.find(unit, token)
+        if isinstance(pending, SignedIn):
+            return True
+        found = _account(unit.connection, pending)
+        step = accepted_step(deployment.pepper, found.id, found.totp_seed, code, found.totp_step, unit.now)
+        if step is None:
+            _refused(deployment, unit, found, who, "session.second_factor")
+            return False
+        stretched = open_pending(token.key, token.id, pending.sealed)
+        chosen = _choose_membership(unit.connection, pending, role or pending.role)
+        # Compare and set: two requests with one code cannot both pass.
+        consumed = unit.connection.execute(
+            update(account)
+            .where(account.c.org_id == pending.org_id, account.c.id == found.id, account.c.totp_step < step)
+            .values(totp_step=step)
+        )
+        if consumed.rowcount != 1:
+            _refused(deployment, unit, found, who, "session.second_factor")
+            return False
+        keys = _open_membership(deployment, unit, found, chosen, stretched)
+        sessions.complete(unit.connection, token, chosen.id, seal_session(token.key, token.id, keys))
+        signed_in = Who(who.request, who.source, chosen.id, chosen.role, AuthLevel.MFA)
+        deployment.journal.record(
+            unit,
+            (pending.org_id, deployment.slugs[pending.org_id]),
+            signed_in,
+            Deed("session.second_factor"),
+        )
+        return True
+
+    if not await deployment.database.unit(complete):
+        raise SignInRefused
+
+
+async def step_up(deployment: Deployment, who: Who, token: Token, password: str) -> None:
+    """Prove the password again: for five minutes the session holds the member's signing key.
+
+    Raises:
+        SignInRefused: wrong password, journaled.
+        NotSignedIn: no complete session.
+
+    """
+
+    def load(unit: UnitOfWork) -> tuple[SignedIn, Row[Any]]:
+        signed_in = sessions.find(unit, token)
+        if not isinstance(signed_in, SignedIn):
+            raise NotSignedIn
+        return signed_in, _account(unit.connection, signed_in)
+
+    signed_in, found = await deployment.database.unit(load)
+    stretched = await _stretch(deployment, password, found.kdf_salt, _params(found))
+
+    def lift(unit: UnitOfWork) -> bool:
+        current = sessions.find(unit, token)
+        if not isinstance(current, SignedIn) or current.member_id != signed_in.member_id:
+            raise NotSignedIn
+        member = Who(who.request, who.source, current.member_id, current.role, AuthLevel.MFA)
+        if stretched is None or not matches(
+            password_keys(deployment.pepper, found.id.bytes, stretched), found.auth_hash
+        ):
+            _refused(deployment, unit, found, member, "session.step_up")
+            return False
+        wrapped: Sealed = unit.connection.execute(
+            select(membership.c.signing_key).where(
+                membership.c.org_id == current.org_id, membership.c.id == current.member_id
+            )
+        ).scalar_one()
+        member_keys = _member_keys(deployment, current.member_id, stretched)
+        signing = open_signing(member_keys, current.member_id.bytes, _params(found), wrapped.blob)
+        until = unit.now + sessions.STEP_UP
+        sealed = seal_step_up(token.key, token.id, signing.seed, int(until.timestamp()))
+        sessions.record_step_up(unit.connection, token, sealed, until)
+        _record(deployment, unit, current.org_id, member, Deed("session.step_up"), AuthLevel.STEP_UP)
+        return True
+
+    if not await deployment.database.unit(lift):
+        raise SignInRefused
+
+
+async def sign_out(deployment: Deployment, who: Who, token: Token) -> None:
+    """End the session, whatever its stage."""
+
+    def end(unit: UnitOfWork) -> None:
+        found = sessions.find(unit, token)
+        sessions.end(unit.connection, token)
+        member = (
+            Who(who.request, who.source, found.member_id, found.role, AuthLevel.MFA)
+            if isinstance(found, SignedIn)
+            else who
+        )
+        _record(deployment, unit, found.org_id, member, Deed("session.end"), member.auth)
+
+    await deployment.database.unit(end)
+
+
+async def _stretch(deployment: Deployment, password: str, salt: bytes, params: KdfParams) -> Secret | None:
+    """The stretched password, or None for one that could never have been set."""
+    async with deployment.password_turns:
+        try:
+            return await asyncio.to_thread(stretch, password, salt, params)
+        except PasswordRefused:
+            return None
+
+
+def _find_account(unit: UnitOfWork, login: str) -> Row[Any] | None:
+    if unit.connection.dialect.name == "postgresql":
+        unit.connection.execute(select(func.find_login(login)))
+    return unit.connection.execute(select(account).where(account.c.login == login)).one_or_none()
+
+
+def _account(connection: Connection, of: PendingSession | SignedIn) -> Row[Any]:
+    found = connection.execute(
+        select(account).where(account.c.org_id == of.org_id, account.c.id == of.account_id)
+    ).one()
+    if not found.active:
+        raise NotSignedIn
+    return found
+
+
+def _choose_membership(connection: Connection, pending: PendingSession, role: str | None) -> Row[Any]:
+    rows = connection.execute(
+        select(membership)
+        .where(
+            and_(
+                membership.c.org_id == pending.org_id,
+                membership.c.account_id == pending.account_id,
+                membership.c.active,
+            )
+        )
+        .order_by(membership.c.role)
+    ).all()
+    chosen = [row for row in rows if role is None or row.role == role]
+    if len(chosen) > 1:
+        raise Conflict("role_needed", "Choisissez votre rôle.", extra={"roles": [row.role for row in chosen]})
+    if not chosen:
+        raise NotSignedIn
+    return chosen[0]
+
+
+def _open_membership(
+    deployment: Deployment, unit: UnitOfWork, found: Row[Any], chosen: Row[Any], stretched: Secret
+) -> SessionKeys:
+    """Open the daily key, hold the directory against the floor it carries, and open every standing grant."""
+    params = _params(found)
+    keys = _member_keys(deployment, chosen.id, stretched)
+    daily, floor = open_daily(keys, chosen.id.bytes, params, chosen.daily_key.blob)
+    directory = deployment.directories.fresh(unit.connection, found.org_id)
+    directory.require_floor(floor)
+    if directory.epoch > floor.epoch:
+        unit.connection.execute(
+            update(membership)
+            .where(membership.c.org_id == found.org_id, membership.c.id == chosen.id)
+            .values(daily_key=Sealed(wrap_daily(keys, chosen.id.bytes, params, daily, directory.floor)))
+        )
+    without_keks = SessionKeys(found.org_id.bytes, chosen.id.bytes, daily, ())
+    keks = open_grants(unit.connection, directory, without_keks)
+    return SessionKeys(found.org_id.bytes, chosen.id.bytes, daily, keks)
+
+
+def _member_keys(deployment: Deployment, member_id: UUID, stretched: Secret) -> PasswordKeys:
+    return password_keys(deployment.pepper, member_id.bytes, stretched)
+
+
+def _params(found: Row[Any]) -> KdfParams:
+    return KdfParams(found.kdf_memory_kib, found.kdf_time, found.kdf_parallelism)
+
+
+def _refused(deployment: Deployment, unit: UnitOfWork, found: Row[Any] | None, who: Who, action: str) -> None:
+    """Journal a refusal: in the organisation's log where the login is known, else in the deployment's own."""
+    deed = Deed(action, outcome=Outcome.DENIED, reason="credentials")
+    if found is None:
+        deployment.journal.record(unit, None, who, deed)
+    else:
+        unit.enter_organisation(found.org_id)
+        deployment.journal.record(unit, (found.org_id, deployment.slugs[found.org_id]), who, deed)
+
+
+def _record(
+    deployment: Deployment, unit: UnitOfWork, org_id: UUID, who: Who, deed: Deed, auth: AuthLevel
+) -> None:
+    as_proved = Who(who.request, who.source, who.member, who.role, auth, who.purpose)
+    deployment.journal.record(unit, (org_id, deployment.slugs[org_id]), as_proved, deed)

@@ -1,0 +1,96 @@
+"""Accounts, memberships, sessions and the memory of requests already carried out."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+)
+
+from casework.column_types import Id, Moment, SealedBytes
+from casework.database import NAMING_CONVENTION, metadata
+
+# One login of one organisation. A person of two organisations has two, kept apart.
+account = Table(
+    "account",
+    metadata,
+    Column("org_id", Id, primary_key=True),
+    Column("id", Id, primary_key=True),
+    Column("login", String(100), nullable=False, unique=True),
+    Column("active", Boolean(create_constraint=False), nullable=False),
+    Column("auth_hash", LargeBinary(32), nullable=False),
+    Column("kdf_salt", LargeBinary(16), nullable=False),
+    Column("kdf_memory_kib", Integer, nullable=False),
+    Column("kdf_time", Integer, nullable=False),
+    Column("kdf_parallelism", Integer, nullable=False),
+    Column("pepper_id", LargeBinary(16), nullable=False),
+    Column("totp_seed", SealedBytes, nullable=False),
+    # The last time step accepted: a code is good once.
+    Column("totp_step", BigInteger, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    ForeignKeyConstraint(["org_id"], ["organisation.id"]),
+)
+
+# A membership is a person, an organisation and one role; its keys are the member's keys.
+membership = Table(
+    "membership",
+    metadata,
+    Column("org_id", Id, primary_key=True),
+    Column("id", Id, primary_key=True),
+    Column("account_id", Id, nullable=False),
+    Column("role", String(20), nullable=False),
+    # Sorted, comma-separated; a closed vocabulary of a few words.
+    Column("professions", String(100), nullable=False),
+    Column("active", Boolean(create_constraint=False), nullable=False),
+    Column("daily_key", SealedBytes, nullable=False),
+    Column("signing_key", SealedBytes, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    ForeignKeyConstraint(["org_id", "account_id"], ["account.org_id", "account.id"]),
+    CheckConstraint(
+        "role IN ('worker', 'reception', 'supervisor', 'custodian', 'auditor', 'dpo')", name="role"
+    ),
+    Index("ix_membership_account", "org_id", "account_id"),
+)
+
+# What was already done under a client's key, never what it said: a replay rebuilds its answer.
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("org_id", Id, primary_key=True),
+    Column("member_id", Id, primary_key=True),
+    Column("route", String(80), primary_key=True),
+    Column("key", String(100), primary_key=True),
+    Column("body_mac", LargeBinary(32), nullable=False),
+    Column("resource_id", Id, nullable=True),
+    Column("status", Integer, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    ForeignKeyConstraint(["org_id", "member_id"], ["membership.org_id", "membership.id"]),
+)
+
+# Sessions are in no backup: an UNLOGGED table of its own schema on PostgreSQL, a file of its own on SQLite.
+sessions_metadata = MetaData(naming_convention=NAMING_CONVENTION, schema="sessions")
+
+session = Table(
+    "session",
+    sessions_metadata,
+    Column("id", LargeBinary(32), primary_key=True),
+    Column("org_id", Id, nullable=False),
+    Column("account_id", Id, nullable=False),
+    Column("member_id", Id, nullable=True),
+    # The role asked for at sign-in, until a membership is chosen.
+    Column("role", String(20), nullable=True),
+    Column("keys", SealedBytes, nullable=False),
+    Column("step_up_keys", SealedBytes, nullable=True),
+    Column("step_up_until", Moment, nullable=True),
+    Column("created_at", Moment, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Index("ix_session_account", "org_id", "account_id"),
+)

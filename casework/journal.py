@@ -1,0 +1,154 @@
+"""Builds the entries of this process: lanes, pseudonyms, and details sealed to the auditor."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID, uuid4
+
+import msgspec
+
+from audit.entry import AuthLevel, Basis, Entry, LaneNumber, Outcome, Row, Subject
+from audit.lane import Lane
+from audit.tables import DEPLOYMENT_LOG
+from casework.clock import microseconds
+from casework.columns import Column
+from casework.database import UnitOfWork
+from crypto.drop import DropPublic, seal_to_drop
+from crypto.journal import detail_commitment, row_pseudonym
+
+JOURNAL = "journal"
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """The one who acts, as far as she has proved it, and where her request came from."""
+
+    request: UUID
+    source: str | None = None
+    member: UUID | None = None
+    role: str | None = None
+    auth: AuthLevel = AuthLevel.NONE
+    purpose: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """A person of whom something was shown or changed: her pseudonym, and (row key, version) of each row."""
+
+    pseudonym: bytes
+    rows: tuple[tuple[bytes, int], ...] = ()
+
+    def subject(self) -> Subject:
+        return Subject(
+            p=self.pseudonym.hex(),
+            rows=tuple(
+                Row(r=row_pseudonym(self.pseudonym, key).hex(), v=version) for key, version in self.rows
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """What was done and what came of it. `detail` is sealed to the auditor; two logs may share an `id`."""
+
+    action: str
+    outcome: Outcome = Outcome.ALLOWED
+    reason: str | None = None
+    policies: Sequence[str] = ()
+    policy_set: str | None = None
+    consent: UUID | None = None
+    handoff: UUID | None = None
+    glass: UUID | None = None
+    touched: Sequence[Touched] = ()
+    count: int | None = None
+    detail: Mapping[str, object] = field(default_factory=dict)
+    id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Where an entry can be found: its log's origin and its id."""
+
+    log: str
+    entry: str
+
+
+class Journal:
+    """One lane per log for the life of the process."""
+
+    def __init__(self, deployment_name: str) -> None:
+        self._name = deployment_name
+        self._lanes: dict[bytes, Lane] = {}
+
+    def origin(self, slug: str | None) -> str:
+        """The C2SP origin of an organisation's log, or of the deployment's own (`slug` None)."""
+        return f"{self._name}/{slug}" if slug is not None else self._name
+
+    def record(
+        self,
+        unit: UnitOfWork,
+        org: tuple[UUID, str] | None,
+        who: Who,
+        deed: Deed,
+        drop: DropPublic | None = None,
+    ) -> Receipt:
+        """Put one entry into the unit, in the organisation's log or the deployment's own.
+
+        `drop` is the public drop key of the organisation's `journal` compartment; it is needed for a detail.
+        """
+        log = org[0].bytes if org is not None else DEPLOYMENT_LOG
+        origin = self.origin(org[1] if org is not None else None)
+        entry_id = deed.id or uuid4()
+        commitment, sealed = _seal_detail(org, entry_id, deed.detail, drop)
+        entry = Entry(
+            action=deed.action,
+            actor=str(who.member) if who.member is not None else None,
+            auth=who.auth,
+            basis=Basis(
+                policies=tuple(deed.policies),
+                set=deed.policy_set,
+                consent=_text(deed.consent),
+                handoff=_text(deed.handoff),
+                glass=_text(deed.glass),
+            ),
+            count=deed.count,
+            detail=commitment,
+            id=str(entry_id),
+            lane=self._number(unit, log),
+            log=origin,
+            nonce=secrets.token_hex(16),
+            outcome=deed.outcome,
+            purpose=who.purpose,
+            reason=deed.reason,
+            request=str(who.request),
+            role=who.role,
+            source=who.source,
+            subjects=tuple(touched.subject() for touched in deed.touched),
+            time=microseconds(unit.now),
+        )
+        unit.record(log, entry, sealed)
+        return Receipt(origin, str(entry_id))
+
+    def _number(self, unit: UnitOfWork, log: bytes) -> LaneNumber:
+        lane = self._lanes.get(log)
+        if lane is None:
+            lane = self._lanes.setdefault(log, Lane(str(uuid4())))
+        number = lane.next()
+        unit.on_rollback(lambda: lane.void(number))
+        return number
+
+
+def _text(value: UUID | None) -> str | None:
+    return str(value) if value is not None else None
+
+
+def _seal_detail(
+    org: tuple[UUID, str] | None, entry_id: UUID, detail: Mapping[str, object], drop: DropPublic | None
+) -> tuple[str | None, bytes | None]:
+    """Commit to the detail with a random salt and seal salt and detail to the auditor's drop key."""
+    if not detail or org is None or drop is None:
+        return None, None
+    salt = secrets.token_bytes(32)
+    plaintext = msgspec.json.encode(detail, order="sorted")
+    place = Column.JOURNAL_DETAIL.place(org[0], entry_id, 0)
+    return detail_commitment(salt, plaintext).hex(), seal_to_drop(drop, place, salt + plaintext)

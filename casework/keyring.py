@@ -1,0 +1,155 @@
+"""Maps rows to crypto: verified directories, and the keys that one session holds.
+
+Nothing here decides what may be read. A key that is not in the keyring cannot be conjured by any policy.
+"""
+
+from uuid import UUID
+
+from sqlalchemy import Connection, select
+
+from casework.anchors import Anchors
+from casework.organisations.tables import drop_key, key_directory, key_grant
+from crypto.dek import CaseKey, adopt_dek, dek_row_key_number, unwrap_dek
+from crypto.directory import Directory, verify_directory
+from crypto.directory_entries import DirectoryEntry
+from crypto.drop import DropPrivate, DropPublic, unwrap_drop_private
+from crypto.grant import open_grant
+from crypto.kek import Kek
+from crypto.session import SessionKeys
+
+
+class Directories:
+    """Each organisation's verified key directory, verified once and extended by what is new."""
+
+    def __init__(self, anchors: Anchors) -> None:
+        self._anchors = anchors
+        self._known: dict[UUID, Directory] = {}
+
+    def known(self, connection: Connection, org_id: UUID) -> Directory:
+        """The directory as this process last saw it; good enough to seal to a drop key."""
+        return self._known.get(org_id) or self.fresh(connection, org_id)
+
+    def fresh(self, connection: Connection, org_id: UUID) -> Directory:
+        """The directory with every entry of the database, verified back to the root.
+
+        Raises:
+            AnchorMissing: the state directory does not know the organisation.
+            DirectoryRefused: an entry is not entitled, or the database was rolled back.
+
+        """
+        known = self._known.get(org_id)
+        seen = known.epoch if known is not None else 0
+        rows = connection.execute(
+            select(key_directory.c.entry)
+            .where(key_directory.c.org_id == org_id, key_directory.c.epoch > seen)
+            .order_by(key_directory.c.epoch)
+        ).scalars()
+        entries = [DirectoryEntry.from_bytes(bytes(row)) for row in rows]
+        if known is None:
+            directory = verify_directory(
+                org_id.bytes, entries, self._anchors.root(org_id), self._anchors.floor(org_id)
+            )
+        elif entries:
+            directory = known.extend(entries)
+        else:
+            return known
+        self._anchors.raise_floor(org_id, directory.floor)
+        self._known[org_id] = directory
+        return directory
+
+    def drop(self, connection: Connection, org_id: UUID, compartment: str) -> DropPublic:
+        """The certified public drop key of a compartment: whoever writes without reading seals to it."""
+        return self.known(connection, org_id).compartments[compartment].drop
+
+
+def open_grants(connection: Connection, directory: Directory, keys: SessionKeys) -> tuple[Kek, ...]:
+    """Every KEK that the member's standing grants give her.
+
+    Raises:
+        GrantRefused: a row of the database is not what the directory certifies.
+
+    """
+    member = UUID(bytes=keys.member)
+    rows = connection.execute(
+        select(key_grant.c.epoch, key_grant.c.sealed)
+        .where(key_grant.c.org_id == UUID(bytes=keys.org), key_grant.c.member_id == member)
+        .order_by(key_grant.c.epoch)
+    )
+    standing = {grant.epoch for grant in directory.grants_of(keys.member)}
+    return tuple(
+        open_grant(directory, epoch, sealed.blob, keys.member, keys.daily_private)
+        for epoch, sealed in rows
+        if epoch in standing
+    )
+
+
+class Keyring:
+    """The keys of one session, for the length of one unit of work."""
+
+    def __init__(self, connection: Connection, directories: Directories, keys: SessionKeys) -> None:
+        self._connection = connection
+        self._directories = directories
+        self._keys = keys
+        self._org_id = UUID(bytes=keys.org)
+        self._keks: dict[str, dict[int, Kek]] = {}
+        self._drops: dict[tuple[str, int], DropPrivate] = {}
+        self._granted_anew = False
+        self._add(keys.keks)
+
+    def current_kek(self, compartment: str) -> Kek | None:
+        """The newest KEK held of a compartment, or None where the session holds none."""
+        held = self._of(compartment)
+        return held[max(held)] if held else None
+
+    def holds(self, compartment: str) -> bool:
+        return bool(self._of(compartment))
+
+    def case_key(
+        self, compartment: str, case: UUID, generation: int, row: bytes, shred: bytes
+    ) -> CaseKey | None:
+        """The key of one case and group, or None where the session holds no key for the compartment.
+
+        Raises:
+            SealBroken: the row belongs to another case, group or organisation, or was altered.
+
+        """
+        kek = self._of(compartment).get(dek_row_key_number(row))
+        return unwrap_dek(kek, case.bytes, generation, row, shred) if kek is not None else None
+
+    def adopt(self, compartment: str, case: UUID, generation: int, dropped: bytes) -> bytes | None:
+        """A key row that was sealed to the drop key, now under the KEK; None where that is not held."""
+        kek, drop = self.current_kek(compartment), self.drop_private(compartment, dek_row_key_number(dropped))
+        if kek is None or drop is None:
+            return None
+        return adopt_dek(drop, kek, case.bytes, generation, dropped)
+
+    def drop_private(self, compartment: str, number: int) -> DropPrivate | None:
+        """The private half of a compartment's drop key, or None where the session may not have it."""
+        known = self._drops.get((compartment, number))
+        if known is not None:
+            return known
+        row = self._connection.execute(
+            select(drop_key.c.kek_no, drop_key.c.public, drop_key.c.private).where(
+                drop_key.c.org_id == self._org_id,
+                drop_key.c.compartment == compartment,
+                drop_key.c.number == number,
+            )
+        ).one_or_none()
+        kek = self._of(compartment).get(row.kek_no) if row is not None else None
+        if row is None or kek is None:
+            return None
+        opened = unwrap_drop_private(kek, number, bytes(row.public), row.private.blob)
+        self._drops[compartment, number] = opened
+        return opened
+
+    def _of(self, compartment: str) -> dict[int, Kek]:
+        """What is held of a compartment; on the first miss, grants made since sign-in are opened too."""
+        if compartment not in self._keks and not self._granted_anew:
+            self._granted_anew = True
+            directory = self._directories.fresh(self._connection, self._org_id)
+            self._add(open_grants(self._connection, directory, self._keys))
+        return self._keks.get(compartment, {})
+
+    def _add(self, keks: tuple[Kek, ...]) -> None:
+        for kek in keks:
+            self._keks.setdefault(kek.group, {})[kek.number] = kek

@@ -1,0 +1,168 @@
+"""Founding: the deployment's one row, and organisations with root, shares, compartments and first members."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID
+
+from sqlalchemy import Connection, insert, select
+
+from audit.checkpoint import NoteSigner
+from audit.integrator import open_log
+from audit.tables import DEPLOYMENT_LOG
+from casework.anchors import Anchors
+from casework.column_types import Sealed
+from casework.identity.members import NewAccount, store_account
+from casework.ids import new_id
+from casework.journal import Journal
+from casework.organisations.compartments import COMPARTMENTS
+from casework.organisations.tables import (
+    deployment,
+    drop_key,
+    kek_recovery,
+    key_directory,
+    key_grant,
+    organisation,
+    team,
+    team_member,
+)
+from casework.signers import new_signer
+from crypto.ceremony import Founding, found_organisation
+from crypto.pepper import Pepper
+from crypto.secret import Secret
+from policies.engine import Engine
+from policies.grants import granted_groups
+
+
+@dataclass(frozen=True, slots=True)
+class Founded:
+    """What the ceremony prints, once: nothing of it can be asked for again."""
+
+    org_id: UUID
+    root_fingerprint: bytes
+    journal_key: str
+    shares: tuple[Secret, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Where an organisation is founded: a connection that owns the schema, and what stands beside the database."""
+
+    connection: Connection
+    state_dir: Path
+    pepper: Pepper
+    journal: Journal
+    now: datetime
+
+
+def prepare_deployment(
+    connection: Connection, state_dir: Path, name: str, *, is_demo: bool, now: datetime
+) -> str:
+    """Mark an empty database as this deployment's and open its own journal; returns that journal's key."""
+    connection.execute(insert(deployment).values(id=1, name=name, is_demo=is_demo, created_at=now))
+    open_log(connection, DEPLOYMENT_LOG, name)
+    return str(new_signer(state_dir, DEPLOYMENT_LOG, name).key)
+
+
+def organisation_slugs(connection: Connection) -> dict[UUID, str]:
+    rows = connection.execute(select(organisation.c.id, organisation.c.slug))
+    return {row[0]: row[1] for row in rows}
+
+
+def found(ground: Ground, slug: str, name: str, engine: Engine, accounts: Sequence[NewAccount]) -> Founded:
+    """Create an organisation with its first members, each granted what the policies derive.
+
+    Everything is written through `ground.connection`; the journal's key and the directory's anchor stand beside
+    the database from then on.
+    """
+    org_id = new_id()
+    signer = new_signer(ground.state_dir, org_id.bytes, ground.journal.origin(slug))
+    memberships = [member for account in accounts for member in account.memberships]
+    grants = [
+        (member.id.bytes, compartment)
+        for member in memberships
+        for compartment in sorted(granted_groups(engine, member.position.role, member.position.professions))
+    ]
+    founding = found_organisation(
+        org_id.bytes,
+        [member.body for member in memberships],
+        COMPARTMENTS,
+        grants,
+        bytes.fromhex(engine.hash),
+        signer.signer.public,
+    )
+    _store(ground, org_id, slug, name, signer, founding)
+    for account in accounts:
+        store_account(ground.connection, ground.pepper, org_id, account, founding.directory.floor, ground.now)
+    _store_grants(ground.connection, org_id, founding)
+    open_log(ground.connection, org_id.bytes, ground.journal.origin(slug))
+    Anchors(ground.state_dir).plant(org_id, founding.fingerprint, founding.directory.floor)
+    return Founded(org_id, founding.fingerprint, str(signer.key), founding.shares)
+
+
+def make_team(connection: Connection, org_id: UUID, name: str, members: Sequence[UUID]) -> UUID:
+    """Create a team of an organisation."""
+    team_id = new_id()
+    connection.execute(insert(team).values(org_id=org_id, id=team_id, name=name))
+    connection.execute(
+        insert(team_member),
+        [{"org_id": org_id, "team_id": team_id, "member_id": member} for member in members],
+    )
+    return team_id
+
+
+def _store(
+    ground: Ground, org_id: UUID, slug: str, name: str, signer: NoteSigner, founding: Founding
+) -> None:
+    connection = ground.connection
+    connection.execute(
+        insert(organisation).values(
+            id=org_id,
+            slug=slug,
+            name=name,
+            root_fingerprint=founding.fingerprint,
+            journal_key=str(signer.key),
+            created_at=ground.now,
+        )
+    )
+    connection.execute(
+        insert(key_directory),
+        [{"org_id": org_id, "epoch": entry.epoch, "entry": entry.to_bytes()} for entry in founding.entries],
+    )
+    for compartment, keys in founding.directory.compartments.items():
+        connection.execute(
+            insert(drop_key).values(
+                org_id=org_id,
+                compartment=compartment,
+                number=keys.drop.number,
+                kek_no=keys.kek_no,
+                public=keys.drop.public,
+                private=Sealed(founding.wrapped_drops[compartment]),
+            )
+        )
+        connection.execute(
+            insert(kek_recovery).values(
+                org_id=org_id,
+                compartment=compartment,
+                kek_no=keys.kek_no,
+                sealed=Sealed(founding.recovery_copies[compartment]),
+            )
+        )
+
+
+def _store_grants(connection: Connection, org_id: UUID, founding: Founding) -> None:
+    connection.execute(
+        insert(key_grant),
+        [
+            {
+                "org_id": org_id,
+                "epoch": epoch,
+                "member_id": UUID(bytes=founding.directory.grants[epoch].member),
+                "compartment": founding.directory.grants[epoch].group,
+                "kek_no": founding.directory.grants[epoch].kek_no,
+                "sealed": Sealed(sealed),
+            }
+            for epoch, sealed in founding.grants.items()
+        ],
+    )

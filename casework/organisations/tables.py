@@ -1,0 +1,122 @@
+"""Organisations, their key directory, their compartments' keys and the partners they have compared cards with."""
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+)
+
+from casework.column_types import Id, Moment, SealedBytes
+from casework.database import metadata
+
+# One row that says what this database is; `serve` refuses a demo outside loopback.
+deployment = Table(
+    "deployment",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("name", String(100), nullable=False),
+    Column("is_demo", Boolean(create_constraint=False), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)
+
+organisation = Table(
+    "organisation",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("slug", String(40), nullable=False, unique=True),
+    Column("name", String(200), nullable=False),
+    Column("root_fingerprint", LargeBinary(32), nullable=False),
+    Column("journal_key", String(400), nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+
+# The signed, hash-chained list: one number (epoch) per change.
+key_directory = Table(
+    "key_directory",
+    metadata,
+    Column("org_id", Id, primary_key=True),
+    Column("epoch", Integer, primary_key=True, autoincrement=False),
+    Column("entry", LargeBinary, nullable=False),
+    ForeignKeyConstraint(["org_id"], ["organisation.id"]),
+)
+
+# A grant is certified by the directory entry of its epoch; the sealed KEK stands here.
+key_grant = Table(
+    "key_grant",
+    metadata,
+    Column("org_id", Id, primary_key=True),
+    Column("epoch", Integer, primary_key=True, autoincrement=False),
+    Column("member_id", Id, nullable=False),
+    Column("compartment", String(20), nullable=False),
+    Column("kek_no", Integer, nullable=False),
+    Column("sealed", SealedBytes, nullable=False),
+    ForeignKeyConstraint(["org_id", "epoch"], ["key_directory.org_id", "key_directory.epoch"]),
+    Index("ix_key_grant_member", "org_id", "member_id"),
+)
+
+drop_key = Table(
+    "drop_key",
+    metadata,
+    Column("org_id", Id, primary_key=True),
+    Column("compartment", String(20), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("kek_no", Integer, nullable=False),
+    Column("public", LargeBinary(32), nullable=False),
+    Column("private", SealedBytes, nullable=False),
+    ForeignKeyConstraint(["org_id"], ["organisation.id"]),
+)
+
+# Every KEK is also sealed to the organisation's recovery key, from the first day.
+kek_recovery = Table(
+    "kek_recovery",
+    metadata,
+    Column("org_id", Id, primary_key=True),
+    Column("compartment", String(20), primary_key=True),
+    Column("kek_no", Integer, primary_key=True, autoincrement=False),
+    Column("sealed", SealedBytes, nullable=False),
+    ForeignKeyConstraint(["org_id"], ["organisation.id"]),
+)
+
+# The reader's own row about another organisation: the root it compared, and the chain it last accepted.
+partner = Table(
+    "partner",
+    metadata,
+    Column("org_id", Id, primary_key=True),
+    Column("partner_id", Id, primary_key=True),
+    Column("slug", String(40), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("root_fingerprint", LargeBinary(32), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("head", LargeBinary(32), nullable=False),
+    Column("chain", LargeBinary, nullable=False),
+    Column("valid_until", Moment, nullable=False),
+    ForeignKeyConstraint(["org_id"], ["organisation.id"]),
+    Index("ix_partner_slug", "org_id", "slug", unique=True),
+)
+
+team = Table(
+    "team",
+    metadata,
+    Column("org_id", Id, primary_key=True),
+    Column("id", Id, primary_key=True),
+    Column("name", String(100), nullable=False),
+    ForeignKeyConstraint(["org_id"], ["organisation.id"]),
+)
+
+team_member = Table(
+    "team_member",
+    metadata,
+    Column("org_id", Id, primary_key=True),
+    Column("team_id", Id, primary_key=True),
+    Column("member_id", Id, primary_key=True),
+    ForeignKeyConstraint(["org_id", "team_id"], ["team.org_id", "team.id"]),
+    ForeignKeyConstraint(["org_id", "member_id"], ["membership.org_id", "membership.id"]),
+    Index("ix_team_member_member", "org_id", "member_id", "team_id"),
+)

@@ -1,0 +1,85 @@
+"""PostgreSQL: the same plain units of work, run in SQLAlchemy's greenlet over asyncpg.
+
+The service connects with a role that owns nothing and is under row-level security; the journal's integrator
+has a role and an engine of its own.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+from uuid import UUID
+
+from sqlalchemy import URL, Connection, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from casework.clock import Clock
+from casework.database import CommitFailed, Database, UnitOfWork, UnsafeDatabase
+
+T = TypeVar("T")
+
+_DURABILITY = text("SELECT current_setting('fsync'), current_setting('synchronous_commit')")
+_PRIVILEGES = text("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user")
+
+
+def make_engine(url: URL, *, pool_size: int = 8) -> AsyncEngine:
+    return create_async_engine(url, hide_parameters=True, pool_size=pool_size, max_overflow=0)
+
+
+class PostgresDatabase(Database):
+    """The database on a server; several processes may share it."""
+
+    def __init__(self, url: URL, integrator_url: URL, clock: Clock) -> None:
+        super().__init__(clock)
+        self.engine = make_engine(url)
+        self._integrator = make_engine(integrator_url, pool_size=1)
+
+    async def start(self) -> None:
+        async with self.engine.connect() as connection:
+            fsync, synchronous_commit = (await connection.execute(_DURABILITY)).one()
+            if fsync != "on":
+                raise UnsafeDatabase("postgresql setting fsync is off")
+            if synchronous_commit == "off":
+                raise UnsafeDatabase("postgresql setting synchronous_commit is off")
+            if (await connection.execute(_PRIVILEGES)).scalar_one():
+                raise UnsafeDatabase("the service's database role escapes row-level security")
+
+    async def stop(self) -> None:
+        await self.engine.dispose()
+        await self._integrator.dispose()
+
+    async def unit(self, work: Callable[[UnitOfWork], T]) -> T:
+        async with self.engine.connect() as connection:
+            return await connection.run_sync(self._attempt, work)
+
+    def _attempt(self, connection: Connection, work: Callable[[UnitOfWork], T]) -> T:
+        unit = UnitOfWork(connection, self.clock.now())
+        transaction = connection.begin()
+        try:
+            result = work(unit)
+            unit.ensure_recorded()
+        except BaseException:
+            transaction.rollback()
+            unit.rolled_back()
+            raise
+        try:
+            transaction.commit()
+        except (SQLAlchemyError, OSError) as error:
+            unit.rolled_back()
+            raise CommitFailed(type(error).__name__) from None
+        return result
+
+    async def snapshot(self, work: Callable[[Connection], T], org_id: UUID | None = None) -> T:
+        async with self.engine.connect() as connection:
+            await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            return await connection.run_sync(_read, work, org_id, self.clock)
+
+    async def integrate(self, work: Callable[[Connection], T]) -> T:
+        async with self._integrator.begin() as connection:
+            return await connection.run_sync(work)
+
+
+def _read(connection: Connection, work: Callable[[Connection], T], org_id: UUID | None, clock: Clock) -> T:
+    with connection.begin():
+        if org_id is not None:
+            UnitOfWork(connection, clock.now()).enter_organisation(org_id)
+        return work(connection)

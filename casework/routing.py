@@ -1,0 +1,209 @@
+"""From a request to a unit of work and back: session, decision, journal, commit, and only then the answer.
+
+Every route says who may use it, with `requires(…)` or `public(because=…)`; `create_app` refuses one that does not.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any, Generic, TypeVar
+from uuid import UUID, uuid4
+
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.enums import MediaType
+from sqlalchemy.exc import IntegrityError
+
+from casework.act import Act, Circumstances, Identity, begin_act, record_denial
+from casework.database import UnitOfWork
+from casework.deployment import Deployment
+from casework.errors import NotSignedIn, Refusal, bad_field
+from casework.identity import idempotency, sessions
+from casework.identity.sessions import PendingSession, Token
+from casework.journal import Who
+from crypto.journal import source_hash
+from crypto.secret import Secret
+from policies.vocabulary import Action, Purpose
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+COOKIE = "__Host-casework"
+TOKEN_SIZE = 32
+IDEMPOTENCY_HEADER = "idempotency-key"
+PURPOSE_HEADER = "casework-purpose"
+_JSON = msgspec.json.Encoder()
+
+
+def requires(*actions: Action) -> dict[str, object]:
+    """Mark a route as open to signed-in members whom the policies allow these actions."""
+    return {"requires": actions}
+
+
+def signed_in(because: str) -> dict[str, object]:
+    """Mark a route as open to every signed-in member: it shows her own things alone."""
+    return {"signed_in": because}
+
+
+def public(because: str) -> dict[str, object]:
+    """Mark a route as open to anyone."""
+    return {"public": because}
+
+
+@dataclass(frozen=True, slots=True)
+class Made(Generic[T]):
+    """The answer of an act that made or moved a resource, whose id a replay starts from."""
+
+    resource: UUID
+    body: T
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    body: bytes
+    status: int
+    media_type: MediaType = MediaType.JSON
+
+
+def deployment_of(request: Request[Any, Any, Any]) -> Deployment:
+    deployment: Deployment = request.app.state.deployment
+    return deployment
+
+
+def token_of(request: Request[Any, Any, Any]) -> Token:
+    """The bearer token, or the browser's cookie.
+
+    Raises:
+        NotSignedIn: none, or not of a token's form.
+
+    """
+    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        text = request.cookies.get(COOKIE, "")
+    return Token.of(deployment_of(request).pepper, decode_token(text))
+
+
+def encode_token(token: Secret) -> str:
+    return token.reveal().hex()
+
+
+def decode_token(text: str) -> Secret:
+    try:
+        raw = bytes.fromhex(text)
+    except ValueError:
+        raise NotSignedIn from None
+    if len(raw) != TOKEN_SIZE or text != raw.hex():
+        raise NotSignedIn
+    return Secret(raw)
+
+
+def circumstances_of(request: Request[Any, Any, Any]) -> Circumstances:
+    """What the request says of itself.
+
+    Raises:
+        BadInput: the purpose is not one of the vocabulary.
+
+    """
+    deployment = deployment_of(request)
+    address = request.client.host if request.client is not None else ""
+    stated = request.headers.get(PURPOSE_HEADER)
+    try:
+        purpose = Purpose(stated) if stated is not None else None
+    except ValueError:
+        raise bad_field("Casework-Purpose", "not_in_vocabulary") from None
+    return Circumstances(
+        request=uuid4(),
+        source=source_hash(deployment.pepper, address).hex(),
+        purpose=purpose,
+        device=_is_managed(deployment, address),
+    )
+
+
+def anonymous(circumstances: Circumstances) -> Who:
+    return Who(circumstances.request, circumstances.source)
+
+
+async def perform(
+    request: Request[Any, Any, Any], work: Callable[[Act], T], *, status: int = 200
+) -> Response[T]:
+    """Run `work` for the signed-in member and answer with its result once that is committed."""
+    return await _serve(request, lambda act: Served(_JSON.encode(work(act)), status))
+
+
+async def perform_text(request: Request[Any, Any, Any], work: Callable[[Act], str]) -> Response[str]:
+    """As `perform`, for an answer that is plain text."""
+    return await _serve(request, lambda act: Served(work(act).encode(), 200, MediaType.TEXT))
+
+
+async def perform_once(
+    request: Request[Any, Any, Any],
+    work: Callable[[Act], Made[T]],
+    again: Callable[[Act, UUID], T],
+    *,
+    status: int = 200,
+) -> Response[T]:
+    """As `perform`, and honour the request's Idempotency-Key: a replay decides, journals and rebuilds with `again`.
+
+    Raises:
+        BadInput: the key was used with another body, or is malformed.
+
+    """
+    key = request.headers.get(IDEMPOTENCY_HEADER)
+    if key is None:
+        return await _serve(request, lambda act: Served(_JSON.encode(work(act).body), status))
+    body = await request.body()
+
+    def once(act: Act) -> Served:
+        use = idempotency.Use.of(act, request.method, request.url.path, key, body)
+        done = idempotency.find(act, use)
+        if done is not None:
+            return Served(_JSON.encode(again(act, done)), status)
+        idempotency.claim(act, use)
+        made = work(act)
+        idempotency.settle(act, use, made.resource, status)
+        return Served(_JSON.encode(made.body), status)
+
+    try:
+        return await _serve(request, once)
+    except IntegrityError:
+        # The same key was claimed by a request that ran beside this one and is committed now: replay it.
+        return await _serve(request, once)
+
+
+async def _serve(request: Request[Any, Any, Any], work: Callable[[Act], Served]) -> Response[Any]:
+    deployment = deployment_of(request)
+    token = token_of(request)
+    circumstances = circumstances_of(request)
+    asker: list[Identity] = []
+
+    def unit_of_work(unit: UnitOfWork) -> Served:
+        session = sessions.find(unit, token)
+        if isinstance(session, PendingSession):
+            raise NotSignedIn
+        act = begin_act(deployment, unit, session, circumstances)
+        asker.append(act.identity)
+        return work(act)
+
+    try:
+        served = await deployment.database.unit(unit_of_work)
+    except Refusal as refused:
+        await journal_refusal(deployment, asker[-1], refused)
+        raise
+    return Response(content=served.body, status_code=served.status, media_type=served.media_type)
+
+
+async def journal_refusal(deployment: Deployment, asker: Identity, refused: Refusal) -> None:
+    """Write the denial in a unit of its own. If that fails the answer is still the refusal, and an alarm."""
+    try:
+        await deployment.database.unit(lambda unit: record_denial(deployment, unit, asker, refused))
+    except Exception as error:  # noqa: BLE001 - whatever went wrong, the refusal stands
+        log.error("denial_not_journaled", error=type(error).__name__, action=refused.action)
+
+
+def _is_managed(deployment: Deployment, address: str) -> bool:
+    try:
+        client = ip_address(address)
+    except ValueError:
+        return False
+    return any(client in network for network in deployment.settings.managed_networks)

@@ -1,0 +1,113 @@
+"""Configuration by environment. A missing or unsafe value is an error at start that names it, never its content."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+
+class SettingRefused(Exception):
+    """A setting is missing or unsafe. Says which and why, not what it was."""
+
+    def __init__(self, name: str, rule: str) -> None:
+        super().__init__(f"{name}: {rule}")
+        self.name = name
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where everything is.
+
+    `data_dir` holds the SQLite files, `state_dir` what must never be in a database backup: the journal's signing
+    keys, the last published checkpoints, the highest directory epochs. The pepper stands apart from both.
+    `managed_networks` are those whose machines count as managed devices.
+    """
+
+    database_url: URL
+    integrator_url: URL
+    shred_url: URL
+    data_dir: Path
+    state_dir: Path
+    pepper_file: Path
+    managed_networks: tuple[IPv4Network | IPv6Network, ...]
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.database_url.get_backend_name() == "sqlite"
+
+    @property
+    def sqlite_path(self) -> Path:
+        return Path(self.database_url.database or "")
+
+
+def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read `CASEWORK_*`.
+
+    Raises:
+        SettingRefused: a value is missing, unparsable, or puts a secret where it must not be.
+
+    """
+    data_dir = _directory(environment, "CASEWORK_DATA_DIR")
+    state_dir = _directory(environment, "CASEWORK_STATE_DIR")
+    pepper_file = Path(_required(environment, "CASEWORK_PEPPER_FILE")).absolute()
+    database_url = _url(environment, "CASEWORK_DATABASE_URL", f"sqlite:///{data_dir / 'casework.db'}")
+    shred_url = _url(environment, "CASEWORK_SHRED_URL", f"sqlite:///{data_dir / 'shreds.db'}")
+    if database_url.get_backend_name() == "sqlite":
+        integrator_url = database_url
+    else:
+        integrator_url = _url(environment, "CASEWORK_INTEGRATOR_URL", None)
+    if (
+        shred_url.get_backend_name() == database_url.get_backend_name()
+        and shred_url.database == database_url.database
+    ):
+        raise SettingRefused("CASEWORK_SHRED_URL", "must be another database than CASEWORK_DATABASE_URL")
+    for forbidden, name in ((data_dir, "CASEWORK_DATA_DIR"), (state_dir, "CASEWORK_STATE_DIR")):
+        if pepper_file.resolve().is_relative_to(forbidden.resolve()):
+            raise SettingRefused("CASEWORK_PEPPER_FILE", f"must not be inside {name}")
+    if state_dir.resolve().is_relative_to(data_dir.resolve()):
+        raise SettingRefused("CASEWORK_STATE_DIR", "must not be inside CASEWORK_DATA_DIR")
+    return Settings(
+        database_url, integrator_url, shred_url, data_dir, state_dir, pepper_file, _networks(environment)
+    )
+
+
+def _required(environment: Mapping[str, str], name: str) -> str:
+    value = environment.get(name, "")
+    if not value:
+        raise SettingRefused(name, "is not set")
+    return value
+
+
+def _directory(environment: Mapping[str, str], name: str) -> Path:
+    path = Path(_required(environment, name)).absolute()
+    if not path.is_dir():
+        raise SettingRefused(name, "is not a directory")
+    return path
+
+
+def _networks(environment: Mapping[str, str]) -> tuple[IPv4Network | IPv6Network, ...]:
+    """The networks whose machines count as managed devices; without the setting, this machine alone."""
+    value = environment.get("CASEWORK_MANAGED_NETWORKS", "127.0.0.0/8,::1/128")
+    try:
+        return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+    except ValueError:
+        raise SettingRefused("CASEWORK_MANAGED_NETWORKS", "is not a list of networks") from None
+
+
+def _url(environment: Mapping[str, str], name: str, default: str | None) -> URL:
+    value = environment.get(name) or default
+    if value is None:
+        raise SettingRefused(name, "is not set")
+    try:
+        url = make_url(value)
+    except ArgumentError:
+        raise SettingRefused(name, "is not a database URL") from None
+    if url.get_backend_name() not in {"sqlite", "postgresql"}:
+        raise SettingRefused(name, "must be sqlite:/// or postgresql+asyncpg://")
+    if url.get_backend_name() == "postgresql":
+        url = url.set(drivername="postgresql+asyncpg")
+    return url

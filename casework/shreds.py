@@ -1,0 +1,118 @@
+"""The shred store: one random half of every key and pseudonym, kept apart so that erasure reaches the backups.
+
+It is its own SQLite file or its own PostgreSQL database, outside the main backup. `add` commits at once, before
+the unit of work it serves: an orphan left by a unit that then failed is harmless and swept later, a key without
+its half never exists.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from uuid import UUID
+
+from sqlalchemy import (
+    URL,
+    Column,
+    Engine,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    and_,
+    create_engine,
+    event,
+    insert,
+    select,
+)
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import SingletonThreadPool
+
+from casework.column_types import Id
+from casework.database import NAMING_CONVENTION
+from casework.postgres import make_engine
+
+shreds_metadata = MetaData(naming_convention=NAMING_CONVENTION)
+
+shred = Table(
+    "shred",
+    shreds_metadata,
+    Column("org_id", Id, primary_key=True),
+    Column("owner_id", Id, primary_key=True),
+    Column("purpose", String(20), primary_key=True),
+    Column("part", LargeBinary(32), nullable=False),
+    Index("ix_shred_owner", "org_id", "owner_id"),
+)
+
+PSEUDONYM = "pseudonym"
+
+
+class ShredMissing(Exception):
+    """A key's other half is gone: erased, or the store is not the one that belongs to this database."""
+
+
+# A deleted half must be gone from the file, a written one must stay.
+_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON")
+
+
+class ShredStore:
+    """Reads and writes halves. Called inside a unit of work, on its thread or in its greenlet."""
+
+    def __init__(self, url: URL) -> None:
+        self._async: AsyncEngine | None = None
+        if url.get_backend_name() == "sqlite":
+            self._engine = _sqlite_engine(Path(url.database or ""))
+        else:
+            self._async = make_engine(url)
+            self._engine = self._async.sync_engine
+
+    async def create(self) -> None:
+        """Make the store's one table where it is not there yet."""
+        if self._async is None:
+            shreds_metadata.create_all(self._engine)
+            return
+        async with self._async.begin() as connection:
+            await connection.run_sync(shreds_metadata.create_all)
+
+    def add(self, org_id: UUID, parts: Mapping[tuple[UUID, str], bytes]) -> None:
+        """Commit the halves of (owner, purpose), durably, before the unit that needs them commits."""
+        rows = [
+            {"org_id": org_id, "owner_id": owner, "purpose": purpose, "part": part}
+            for (owner, purpose), part in parts.items()
+        ]
+        with self._engine.begin() as connection:
+            connection.execute(insert(shred), rows)
+
+    def of(
+        self, org_id: UUID, owners: Iterable[UUID], purposes: Iterable[str]
+    ) -> dict[tuple[UUID, str], bytes]:
+        """The halves of these owners for these purposes; what was erased is absent."""
+        owners, purposes = list(owners), list(purposes)
+        query = select(shred.c.owner_id, shred.c.purpose, shred.c.part).where(
+            and_(shred.c.org_id == org_id, shred.c.owner_id.in_(owners), shred.c.purpose.in_(purposes))
+        )
+        with self._engine.connect() as connection:
+            return {(owner, purpose): part for owner, purpose, part in connection.execute(query)}
+
+    async def dispose(self) -> None:
+        if self._async is not None:
+            await self._async.dispose()
+        else:
+            self._engine.dispose()
+
+
+def _sqlite_engine(path: Path) -> Engine:
+    engine = create_engine(
+        f"sqlite+pysqlite:///{path}",
+        hide_parameters=True,
+        poolclass=SingletonThreadPool,
+    )
+
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: DBAPIConnection, _record: object) -> None:
+        cursor = connection.cursor()
+        for pragma in _PRAGMAS:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    return engine

@@ -1,0 +1,60 @@
+"""The journal's signing keys: one file per log in the state directory, never in a database or its backup."""
+
+import os
+from pathlib import Path
+from uuid import UUID
+
+from audit.checkpoint import NoteSigner
+from audit.tables import DEPLOYMENT_LOG
+from casework.journal import Journal
+from crypto.secret import Secret
+from crypto.signing import SigningKey
+
+_FOLDER = "journal-keys"
+_SEED_SIZE = 32
+
+
+class SigningKeyRefused(Exception):
+    """A journal's signing key is missing, damaged, or readable by others."""
+
+
+def new_signer(state_dir: Path, log: bytes, origin: str) -> NoteSigner:
+    """Make and store the signing key of a new log; an existing one is never overwritten (FileExistsError)."""
+    folder = state_dir / _FOLDER
+    folder.mkdir(mode=0o700, exist_ok=True)
+    key = SigningKey.new()
+    descriptor = os.open(_path(state_dir, log), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(key.seed.reveal())
+        file.flush()
+        os.fsync(descriptor)
+    return NoteSigner(origin, key)
+
+
+def load_signer(state_dir: Path, log: bytes, origin: str) -> NoteSigner:
+    """The signer of a log.
+
+    Raises:
+        SigningKeyRefused: no file of a seed's 32 bytes that its owner alone may use.
+
+    """
+    path = _path(state_dir, log)
+    try:
+        raw = path.read_bytes()
+        lax = path.stat().st_mode & 0o077
+    except OSError:
+        raise SigningKeyRefused from None
+    if lax or len(raw) != _SEED_SIZE:
+        raise SigningKeyRefused
+    return NoteSigner(origin, SigningKey.from_seed(Secret(raw)))
+
+
+def all_signers(state_dir: Path, journal: Journal, slugs: dict[UUID, str]) -> dict[bytes, list[NoteSigner]]:
+    """The signers of the deployment's own log and of every organisation's."""
+    logs: dict[bytes, str | None] = {DEPLOYMENT_LOG: None}
+    logs |= {org_id.bytes: slug for org_id, slug in slugs.items()}
+    return {log: [load_signer(state_dir, log, journal.origin(slug))] for log, slug in logs.items()}
+
+
+def _path(state_dir: Path, log: bytes) -> Path:
+    return state_dir / _FOLDER / f"{log.hex()}.key"

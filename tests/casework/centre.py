@@ -1,0 +1,241 @@
+"""A whole centre for tests: four organisations, their members and partners, the app, and signed-in clients."""
+
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from ipaddress import ip_network
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pyotp
+from litestar import Litestar
+from sqlalchemy import URL, Connection
+
+from casework.app import create_app
+from casework.clock import Clock
+from casework.deployment import Deployment, assemble, dismantle
+from casework.identity.members import NewAccount, Position, prepare_account
+from casework.journal import Journal
+from casework.organisations.founding import Founded, Ground, found, prepare_deployment
+from casework.organisations.partners import own_chain, remember_partner
+from casework.schema import migrate
+from casework.settings import Settings
+from crypto.password import FLOOR_PARAMS
+from crypto.pepper import create_pepper_file
+from policies.engine import Engine
+from policies.vocabulary import Profession, Role
+
+NAME = "centre.example"
+PASSWORD = "correct horse battery"
+SLUGS = ("avec", "cidff", "planning", "med")
+_PROFESSIONS = {str(profession) for profession in Profession}
+LOGINS = (
+    "avec.social",
+    "avec.jurist",
+    "avec.psychologist",
+    "avec.supervisor",
+    "avec.reception",
+    "avec.auditor",
+    "avec.custodian",
+    "avec.dpo",
+    "cidff.jurist",
+    "cidff.social",
+    "cidff.supervisor",
+    "cidff.reception",
+    "cidff.auditor",
+    "planning.health",
+    "planning.social",
+    "planning.supervisor",
+    "planning.reception",
+    "planning.auditor",
+    "med.reception",
+    "med.supervisor",
+    "med.auditor",
+)
+
+
+class MovableClock(Clock):
+    """The machine's clock, moved by tests."""
+
+    def __init__(self) -> None:
+        self.offset = timedelta()
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.offset
+
+
+@dataclass
+class Centre:
+    """What a test talks to. `member` and `org` give ids by login and slug."""
+
+    deployment: Deployment
+    app: Litestar
+    clock: MovableClock
+    founded: Mapping[str, Founded]
+    accounts: Mapping[str, NewAccount]
+    http: httpx.AsyncClient
+    urls: "Urls"
+    _steps: dict[str, int] = field(default_factory=dict)
+
+    def org(self, slug: str) -> UUID:
+        return self.founded[slug].org_id
+
+    def member(self, login: str) -> UUID:
+        return self.accounts[login].memberships[0].id
+
+    async def token(self, login: str, *, step_up: bool = False) -> str:
+        """Sign in with both factors through the API; returns the bearer token."""
+        begun = await self.http.post("/api/v1/sessions", json={"login": login, "password": PASSWORD})
+        assert begun.status_code == 201, begun.text
+        headers = {"authorization": f"Bearer {begun.json()['token']}"}
+        factor = await self.http.post(
+            "/api/v1/sessions/current/second-factor", json={"code": self.code(login)}, headers=headers
+        )
+        assert factor.status_code == 200, factor.text
+        if step_up:
+            stepped = await self.http.post(
+                "/api/v1/sessions/current/step-up", json={"password": PASSWORD}, headers=headers
+            )
+            assert stepped.status_code == 204, stepped.text
+        return str(begun.json()["token"])
+
+    def code(self, login: str) -> str:
+        """A fresh TOTP code; the clock moves on by a step where the last one was used."""
+        now = int(self.clock.now().timestamp()) // 30
+        used = self._steps.get(login, 0)
+        if used >= now:
+            self.clock.offset += timedelta(seconds=30 * (used - now + 1))
+            now = used + 1
+        self._steps[login] = now
+        return pyotp.TOTP(self.accounts[login].totp_seed).generate_otp(now)
+
+    async def sign_in(self, login: str, *, step_up: bool = False) -> "Client":
+        return Client(self, await self.token(login, step_up=step_up))
+
+    async def integrate(self) -> None:
+        """Have everything that waits in the inbox put into the logs now."""
+        while await self.app.state.integration.round():
+            pass
+
+
+@dataclass
+class Client:
+    """One signed-in member over HTTP."""
+
+    centre: Centre
+    token: str
+
+    async def request(self, method: str, path: str, expect: int | None = None, **more: Any) -> httpx.Response:
+        headers = {"authorization": f"Bearer {self.token}", **more.pop("headers", {})}
+        answer = await self.centre.http.request(method, f"/api/v1{path}", headers=headers, **more)
+        if expect is not None:
+            assert answer.status_code == expect, (method, path, answer.status_code, answer.text)
+        return answer
+
+    async def get(self, path: str, expect: int = 200, **more: Any) -> Any:
+        return _body(await self.request("GET", path, expect, **more))
+
+    async def post(self, path: str, json: Any = None, expect: int = 201, **more: Any) -> Any:
+        return _body(await self.request("POST", path, expect, json=json, **more))
+
+
+def _body(answer: httpx.Response) -> Any:
+    kind = answer.headers.get("content-type", "")
+    return answer.json() if "json" in kind else answer.content
+
+
+@cache
+def all_accounts() -> dict[str, NewAccount]:
+    """One account per login, prepared once a process: the keys are the slow part."""
+    return {login: prepare_account(login, PASSWORD, [_position(login)], FLOOR_PARAMS) for login in LOGINS}
+
+
+def _position(login: str) -> Position:
+    name = login.partition(".")[2]
+    if name in _PROFESSIONS:
+        return Position(Role.WORKER, frozenset({Profession(name)}))
+    return Position(Role(name))
+
+
+@cache
+def _engine(slug: str) -> Engine:
+    return Engine.load(slug, SLUGS)
+
+
+@dataclass(frozen=True)
+class Foundation:
+    """A founded database and what stands beside it, to copy for each test."""
+
+    folder: Path
+    founded: Mapping[str, Founded]
+
+
+async def found_centre(folder: Path, owner_url: URL) -> Foundation:
+    """Found the four organisations in an empty migrated database, with `state/` and the pepper in `folder`."""
+    state = folder / "state"
+    state.mkdir()
+    pepper = create_pepper_file(folder / "pepper")
+    founded: dict[str, Founded] = {}
+
+    def build(connection: Connection) -> None:
+        now = datetime.now(UTC)
+        prepare_deployment(connection, state, NAME, is_demo=False, now=now)
+        ground = Ground(connection, state, pepper, Journal(NAME), now)
+        for slug in SLUGS:
+            accounts = [account for login, account in all_accounts().items() if login.startswith(f"{slug}.")]
+            founded[slug] = found(ground, slug, slug.upper(), _engine(slug), accounts)
+        for reader, other in permutations(SLUGS, 2):
+            remember_partner(
+                connection,
+                founded[reader].org_id,
+                partner_id=founded[other].org_id,
+                slug=other,
+                name=other.upper(),
+                root_fingerprint=founded[other].root_fingerprint,
+                chain=own_chain(connection, founded[other].org_id),
+                valid_until=now + timedelta(days=365),
+            )
+
+    await migrate(owner_url, build)
+    return Foundation(folder, founded)
+
+
+@dataclass(frozen=True)
+class Urls:
+    """Where a test's databases are; `owner` is the schema's owner on PostgreSQL."""
+
+    service: URL
+    owner: URL
+    integrator: URL
+    shreds: URL
+
+
+@asynccontextmanager
+async def open_centre(folder: Path, foundation: Foundation, urls: Urls) -> AsyncIterator[Centre]:
+    """Run the app on a copy of a foundation."""
+    shutil.copytree(foundation.folder / "state", folder / "state")
+    shutil.copy(foundation.folder / "pepper", folder / "pepper")
+    (folder / "data").mkdir()
+    settings = Settings(
+        database_url=urls.service,
+        integrator_url=urls.integrator,
+        shred_url=urls.shreds,
+        data_dir=folder / "data",
+        state_dir=folder / "state",
+        pepper_file=folder / "pepper",
+        managed_networks=(ip_network("127.0.0.0/8"),),
+    )
+    clock = MovableClock()
+    deployment = await assemble(settings, clock, FLOOR_PARAMS)
+    await deployment.shreds.create()
+    app = create_app(deployment)
+    transport = httpx.ASGITransport(app, client=("127.0.0.1", 50_000))
+    async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://centre") as http:
+        yield Centre(deployment, app, clock, foundation.founded, all_accounts(), http, urls)
+    await dismantle(deployment)
