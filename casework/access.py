@@ -107,7 +107,7 @@ class ChangingCase:
     def record(self, action: str, rows: Iterable[tuple[UUID, int]], **more: Any) -> None:
         """Journal the change: the rows it wrote with their versions, and what else the deed says."""
         touched = Touched(self.loaded.pseudonym, tuple((row.bytes, version) for row, version in rows))
-        self._act.record(Deed(action, touched=(touched,), policies=self.policies, **more))
+        self._act.record(Deed(action, touched=(touched,), **{"policies": self.policies, **more}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +139,12 @@ class Access:
         *,
         action: str = "case.open",
         contents: bool = True,
-        also: Sequence[tuple[UUID, int]] = (),
+        also: Callable[[], Sequence[tuple[UUID, int]]] = tuple,
     ) -> OpenedCase:
         """Open the groups of a case that the asker may read.
 
-        `contents=False` opens no group of the case itself, only the keys for its further records; `also` names
-        those records (row, version) so that they stand in the same entry.
+        `contents=False` opens no group of the case itself, only the keys for its further records; `also` is
+        asked for those records (row, version), so that they stand in the same entry.
 
         Raises:
             NotFound: absent, of another organisation, or not hers to know of.
@@ -154,13 +154,12 @@ class Access:
         listing = self._require_listable(loaded)
         allowed = self._readable_groups(loaded)
         keys = self._keys(loaded, allowed)
-        if contents:
-            loaded = self._take_in_arrivals(loaded, keys)
+        loaded = self._take_in_arrivals(loaded, keys)
         names_civil_status = self._act.decide_case(Action.CASE_READ_LEGAL_NAME, loaded.facts).allowed
         rows = [
             (row.id.bytes, row.version) for group, row in loaded.groups.items() if contents and group in keys
         ]
-        rows += [(row.bytes, version) for row, version in also]
+        rows += [(row.bytes, version) for row, version in also()]
         policies = {policy for decision in (listing, *allowed.values()) for policy in decision.policies}
         self._act.unit.touched()
         self._act.record(
@@ -253,7 +252,13 @@ class Access:
 
         """
         wanted = list(actions)
-        loaded = self._load(case_id, lock=True)
+        # Lock first, in a statement of its own: what is read after it cannot be older than the lock.
+        self._act.unit.connection.execute(
+            select(case_file.c.id)
+            .where(case_file.c.org_id == self._act.org_id, case_file.c.id == case_id)
+            .with_for_update()
+        )
+        loaded = self._load(case_id)
         decisions = [self._act.decide_case(action, loaded.facts, reason=reason) for action in wanted]
         denied = next(((a, d) for a, d in zip(wanted, decisions, strict=True) if not d.allowed), None)
         if denied is not None:
@@ -287,7 +292,7 @@ class Access:
         ).one_or_none()
         return _facts(row) if row is not None else None
 
-    def _load(self, case_id: UUID, *, lock: bool = False) -> LoadedCase:
+    def _load(self, case_id: UUID) -> LoadedCase:
         act = self._act
         facts = case_facts(act.member_id, act.unit.now)
         query = (
@@ -301,8 +306,6 @@ class Access:
             )
             .where(case_file.c.org_id == act.org_id, case_file.c.id == case_id)
         )
-        if lock:
-            query = query.with_for_update(of=case_file)
         rows = act.unit.connection.execute(query).all()
         if not rows:
             raise NotFound("case.open", reason="not_found", tried={"case": str(case_id)})

@@ -28,12 +28,17 @@ def configure() -> None:
 
 
 def access_log(app: ASGIApp) -> ASGIApp:
-    """Log one line for each request: method, route, status, milliseconds, and nothing that was sent."""
+    """Log one line for each request: method, route, status, milliseconds, and nothing that was sent.
+
+    The id is the one that the request's journal entries carry.
+    """
 
     async def logged(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
             await app(scope, receive, send)
             return
+        request_id = uuid4()
+        scope.setdefault("state", {})["request_id"] = request_id
         began = time.perf_counter()
         status = 500
 
@@ -49,7 +54,7 @@ def access_log(app: ASGIApp) -> ASGIApp:
             elapsed = round((time.perf_counter() - began) * 1_000, 1)
             log.info(
                 "request",
-                id=str(uuid4()),
+                id=str(request_id),
                 method=_method(scope),
                 route=_route(scope),
                 status=status,

@@ -62,7 +62,10 @@ def take_in(act: Act, loaded: "LoadedCase", group: Group, key: CaseKey) -> None:
     row = loaded.groups[group]
     place = Column.CASE_GROUP_ARRIVAL.place(act.org_id, row.id, 0)
     handoff_id = UUID(bytes=open_envelope(act, group, place, row.arrival))
+    # Locks the handoff: of two holders who open at once, the second finds the part taken in.
     found = apply_move(act.unit, act.org_id, handoff_id, Move(None))
+    if not _still_waits(act, row.id):
+        return
     side, part = _side_and_part(act, handoff_id, group)
     if side is not None and found is not None and not _may_open(act, loaded, side, found.was):
         # A colleague who covers for the assigned one leaves the part as it is.
@@ -94,6 +97,13 @@ def take_in(act: Act, loaded: "LoadedCase", group: Group, key: CaseKey) -> None:
             detail={"groups": [group]},
         )
     )
+
+
+def _still_waits(act: Act, row: UUID) -> bool:
+    arrival = act.unit.connection.execute(
+        select(case_group.c.arrival).where(case_group.c.org_id == act.org_id, case_group.c.id == row)
+    ).scalar_one()
+    return arrival is not None
 
 
 def _clear_arrival(act: Act, loaded: "LoadedCase", group: Group) -> None:
@@ -157,7 +167,10 @@ def _open_part(act: Act, side: Row[Any], group: Group, part: bytes) -> PartPaylo
         expiry=int(side.consent_expires_at.timestamp()),
     )
     private = _drop_private(act, group, part_drop_number(part))
-    opened = open_part(address, private, sender.members[side.signer_id.bytes].signing_public, part)
+    signer = sender.members.get(side.signer_id.bytes)
+    if signer is None:
+        raise SealBroken("signed by nobody whom the sender certifies")
+    opened = open_part(address, private, signer.signing_public, part)
     return decode_part(
         opened.payload, opened.salt, group, side.partner_id, act.org_id, bytes(side.content_digest)
     )

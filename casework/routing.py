@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Generic, TypeVar
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -113,7 +113,7 @@ def circumstances_of(request: Request[Any, Any, Any]) -> Circumstances:
     except ValueError:
         raise bad_field("Casework-Purpose", "not_in_vocabulary") from None
     return Circumstances(
-        request=uuid4(),
+        request=request.state.request_id,
         source=source_hash(deployment.pepper, address).hex(),
         purpose=purpose,
         device=_is_managed(deployment, address),

@@ -74,7 +74,7 @@ def record_follow_up(act: Act, case_id: UUID, new: NewFollowUp) -> FollowUpCreat
 
 def view_recorded(act: Act, case_id: UUID, follow_up_id: UUID) -> FollowUpCreated:
     """What `record_follow_up` answered, rebuilt for a replay, as far as the asker may still know it."""
-    Access(act).open_case(case_id, action="follow_up.list", contents=False, also=[(follow_up_id, 1)])
+    Access(act).open_case(case_id, action="follow_up.list", contents=False, also=lambda: [(follow_up_id, 1)])
     return FollowUpCreated(follow_up_id, 1)
 
 
@@ -83,11 +83,14 @@ def list_follow_ups(
 ) -> FollowUpPage:
     """A page of a case's follow-ups, newest first, each in its latest version."""
     limit = min(limit, PAGE_LIMIT)
-    heads = _latest(act, case_id, limit + 1, cursor)
+    heads: list[Row[Any]] = []
+
+    def shown_rows() -> list[tuple[UUID, int]]:
+        heads.extend(_latest(act, case_id, limit + 1, cursor))
+        return [(head.id, head.version) for head in heads[:limit]]
+
+    opened = Access(act).open_case(case_id, action="follow_up.list", contents=False, also=shown_rows)
     shown = heads[:limit]
-    opened = Access(act).open_case(
-        case_id, action="follow_up.list", contents=False, also=[(head.id, head.version) for head in shown]
-    )
     frames = frames_of(act, shown)
     items = [_view(act, opened, head, frames.get(head.id, [])) for head in shown]
     last = shown[-1] if len(heads) > limit else None

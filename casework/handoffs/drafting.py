@@ -10,7 +10,7 @@ from msgspec import UNSET
 from sqlalchemy import insert, select
 
 from casework.access import Access, ChangingCase, OpenedCase
-from casework.act import Act
+from casework.act import Act, refusal
 from casework.columns import Column
 from casework.errors import bad_field
 from casework.follow_ups.service import follow_ups_of
@@ -20,7 +20,8 @@ from casework.handoffs.states import Side
 from casework.handoffs.tables import handoff, handoff_manifest, handoff_side
 from casework.organisations.partners import Partner, find_partner
 from crypto.handoff import new_salt
-from policies.vocabulary import Group, Stage
+from policies.facts import HandoffFacts
+from policies.vocabulary import Action, Group, Stage
 
 
 class FrozenGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,15 +67,38 @@ def draft_handoff(act: Act, case_id: UUID, new: NewHandoff) -> Draft:
     opened = access.open_case(case_id, action="handoff.preview")
     if not set(new.groups) <= opened.readable:
         raise bad_field("groups", "not_readable")
+    policies = _require_draft_allowed(act, opened, partner, new)
     change = access.change_case(case_id, [])
     chosen = Chosen(partner, _header(new), _freeze(act, opened, new))
     handoff_id = uuid4()
     digest = _digest(act, chosen)
     _store(act, change, handoff_id, new, chosen, digest)
     change.record(
-        "handoff.draft", [(handoff_id, 1)], handoff=handoff_id, detail={"groups": sorted(new.groups)}
+        "handoff.draft",
+        [(handoff_id, 1)],
+        handoff=handoff_id,
+        policies=policies,
+        detail={"groups": sorted(new.groups)},
     )
     return view_draft(handoff_id, Stage.DRAFT, digest, chosen.groups)
+
+
+def _require_draft_allowed(
+    act: Act, opened: OpenedCase, partner: Partner, new: NewHandoff
+) -> tuple[str, ...]:
+    facts = HandoffFacts(
+        from_=act.identity.slug,
+        to=partner.slug,
+        groups=frozenset(new.groups),
+        stage=Stage.DRAFT,
+        mine=opened.loaded.facts.mine,
+        conflict=opened.loaded.facts.conflict,
+        consent=None,
+    )
+    decision = act.decide_handoff(Action.HANDOFF_DRAFT, facts)
+    if not decision.allowed:
+        raise refusal(Action.HANDOFF_DRAFT, decision, hidden=False, tried={"case": str(opened.id)})
+    return decision.policies
 
 
 def view_draft(handoff_id: UUID, state: Stage, digest: bytes, groups: Mapping[Group, FrozenGroup]) -> Draft:
