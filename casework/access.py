@@ -20,6 +20,7 @@ from casework.columns import Column
 from casework.errors import NotFound
 from casework.facts import case_facts, matches_any
 from casework.journal import Deed, Touched
+from casework.loaded_case import LoadedCase
 from casework.shreds import PSEUDONYM, ShredMissing
 from crypto.dek import CaseKey, dek_row_is_dropped
 from crypto.drop import is_drop_envelope, seal_to_drop
@@ -35,19 +36,6 @@ Content = dict[str, Any]
 LEGAL_NAME = "legal_name"
 # A count says "1,000 or more" beyond this: an exact one costs and tells too much.
 COUNT_CAP = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedCase:
-    """A case's row, its facts for the asker, and its sealed groups. Opens nothing."""
-
-    id: UUID
-    status: Status
-    version: int
-    facts: CaseFacts
-    pseudonym: bytes
-    groups: Mapping[Group, Row[Any]]
-    shreds: Mapping[Group, bytes]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ A part is opened once, while its consent is live, by a holder of its group; its 
 the receiver's own case and the part destroyed.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -21,6 +21,7 @@ from casework.handoffs.moves import Move, apply_move
 from casework.handoffs.packet import FollowUpItem, PartPayload, decode_part
 from casework.handoffs.tables import handoff_part, handoff_side
 from casework.journal import Deed, Touched
+from casework.loaded_case import LoadedCase
 from casework.organisations.partners import partner_slugs, verify_sender
 from crypto.dek import CaseKey
 from crypto.drop import DropPrivate, drop_number
@@ -31,9 +32,6 @@ from crypto.opener import open_drop, open_part
 from crypto.place import Place
 from policies.facts import ConsentFacts, HandoffFacts
 from policies.vocabulary import Action, Group, Stage
-
-if TYPE_CHECKING:
-    from casework.access import LoadedCase
 
 
 def open_envelope(act: Act, compartment: str, place: Place, sealed: Sealed) -> bytes:
@@ -53,7 +51,7 @@ def open_left_record(act: Act, compartment: str, place: Place, sealed: Sealed) -
     return open_drop(private, place, sealed.blob) if private is not None else None
 
 
-def take_in(act: Act, loaded: "LoadedCase", group: Group, key: CaseKey) -> None:
+def take_in(act: Act, loaded: LoadedCase, group: Group, key: CaseKey) -> None:
     """Open what a handoff brought for one group of a case and re-encrypt it under the case's own key.
 
     Where the consent is no longer live, or the part is gone or not what was consented to, nothing is opened,
@@ -106,7 +104,7 @@ def _still_waits(act: Act, row: UUID) -> bool:
     return arrival is not None
 
 
-def _clear_arrival(act: Act, loaded: "LoadedCase", group: Group) -> None:
+def _clear_arrival(act: Act, loaded: LoadedCase, group: Group) -> None:
     act.unit.connection.execute(
         update(case_group)
         .where(
@@ -118,7 +116,7 @@ def _clear_arrival(act: Act, loaded: "LoadedCase", group: Group) -> None:
     )
 
 
-def _may_open(act: Act, loaded: "LoadedCase", side: Row[Any], stage: Stage) -> bool:
+def _may_open(act: Act, loaded: LoadedCase, side: Row[Any], stage: Stage) -> bool:
     slug = act.identity.slug
     consent = ConsentFacts(live=True, same_content=True, to=slug, groups=frozenset())
     facts = HandoffFacts(
@@ -177,7 +175,7 @@ def _open_part(act: Act, side: Row[Any], group: Group, part: bytes) -> PartPaylo
 
 
 def _write(
-    act: Act, loaded: "LoadedCase", group: Group, key: CaseKey, payload: PartPayload
+    act: Act, loaded: LoadedCase, group: Group, key: CaseKey, payload: PartPayload
 ) -> tuple[tuple[bytes, int], ...]:
     row = loaded.groups[group]
     rows: list[tuple[bytes, int]] = []

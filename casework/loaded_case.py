@@ -1,0 +1,24 @@
+"""A case as the gateway loads it: facts and sealed rows, before anything is decided or opened."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row
+
+from policies.facts import CaseFacts
+from policies.vocabulary import Group, Status
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedCase:
+    """A case's row, its facts for the asker, and its sealed groups. Opens nothing."""
+
+    id: UUID
+    status: Status
+    version: int
+    facts: CaseFacts
+    pseudonym: bytes
+    groups: Mapping[Group, Row[Any]]
+    shreds: Mapping[Group, bytes]
