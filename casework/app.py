@@ -5,8 +5,6 @@ from contextlib import asynccontextmanager
 
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ControllerRouterHandler
 
 from casework.audit_review.routes import ROUTES as AUDIT_REVIEW
@@ -16,9 +14,11 @@ from casework.follow_ups.routes import ROUTES as FOLLOW_UPS
 from casework.handoffs.routes import ROUTES as HANDOFFS
 from casework.identity.routes import ROUTES as IDENTITY
 from casework.integration import Integration
+from casework.json_input import JsonRequest
 from casework.logs import access_log
 from casework.problems import answer
 from casework.web.api_page import ROUTES as API_PAGE
+from casework.web.api_page import openapi_config
 from casework.web.security import secure_headers
 
 MAX_BODY = 1024 * 1024
@@ -56,15 +56,10 @@ def create_app(deployment: Deployment) -> Litestar:
         route_handlers=list(ROUTES),
         lifespan=[running],
         middleware=[],
+        request_class=JsonRequest,
         exception_handlers={Exception: answer},
         request_max_body_size=MAX_BODY,
-        openapi_config=OpenAPIConfig(
-            title="casework",
-            version="1",
-            path="/api",
-            render_plugins=[JsonRenderPlugin(path="/openapi.json")],
-            use_handler_docstrings=True,
-        ),
+        openapi_config=openapi_config(),
         debug=False,
         logging_config=None,
     )

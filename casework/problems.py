@@ -1,14 +1,19 @@
 """Every error becomes one `application/problem+json` (RFC 9457), here and nowhere else. No value is echoed."""
 
+import re
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
+from litestar.openapi.datastructures import ResponseSpec
 
 from casework.database import CommitFailed, UnrecordedAccess
-from casework.errors import FieldError, Problem
+from casework.errors import BadInput, FieldError, NotSignedIn, Problem
+from casework.json_input import BODY, rule_of
 
 log = structlog.get_logger(__name__)
 
@@ -16,7 +21,7 @@ TYPE_PREFIX = "urn:casework:problem:"
 MEDIA_TYPE = "application/problem+json"
 
 # What the framework itself refuses, by status: (code, French title).
-_BY_STATUS = {
+BY_STATUS = {
     400: ("bad_request", "La requête n’est pas lisible."),
     401: ("not_signed_in", "Connectez-vous pour continuer."),
     403: ("forbidden", "Cette action ne vous est pas ouverte."),
@@ -27,49 +32,73 @@ _BY_STATUS = {
     415: ("unsupported_media_type", "Ce format d’envoi n’est pas accepté."),
     429: ("too_many_requests", "Trop de tentatives. Patientez un peu."),
 }
-# The beginnings of the decoder's messages: its text may quote what was sent, a code never does.
-_CODES = (
-    ("Object missing required field", "missing"),
-    ("Object contains unknown field", "unknown_field"),
-    ("Invalid enum value", "not_in_vocabulary"),
-    ("Invalid UUID", "not_a_uuid"),
-    ("Invalid RFC3339", "not_a_time"),
-    ("Expected", "wrong_type_or_length"),
-)
+_MISSING = re.compile(r"Missing required \w+ parameter '([\w-]+)' ")
 
 
-def answer(_request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """The problem of any exception. Unknown ones are logged by type alone: a message may quote a row."""
+    if isinstance(error, ValidationException):
+        error = BadInput(errors=_field_errors(request, error))
     if isinstance(error, Problem):
         return _problem(error.status, error.code, error.title, error.errors, error.extra)
-    if isinstance(error, ValidationException):
-        return _problem(422, "bad_input", "Certaines informations sont à corriger.", _field_errors(error), {})
     if isinstance(error, HTTPException):
-        code, title = _BY_STATUS.get(error.status_code, ("internal", Problem.title))
-        return _problem(error.status_code, code, title, (), {})
+        code, title = BY_STATUS.get(error.status_code, ("internal", Problem.title))
+        allow = (error.headers or {}).get("allow")
+        return _problem(error.status_code, code, title, headers={"allow": allow} if allow else {})
     kind = "commit_failed" if isinstance(error, CommitFailed) else "request_failed"
     if isinstance(error, UnrecordedAccess):
         kind = "unrecorded_access"
     log.error(kind, error=type(error).__name__, sqlstate=_sqlstate(error))
-    return _problem(500, "internal", Problem.title, (), {})
+    return _problem(500, "internal", Problem.title)
+
+
+def conflicts(*codes: str) -> dict[int, ResponseSpec]:
+    """What a route says in its `responses` of the 409 that its acts may answer, by code."""
+    listed = ", ".join(f"`{code}`" for code in codes)
+    return {409: ResponseSpec(None, description=f"The present state does not allow it: {listed}.")}
+
+
+def problem_body(status: int, code: str, title: str) -> dict[str, Any]:
+    return {"type": TYPE_PREFIX + code, "title": title, "status": status, "code": code}
 
 
 def _problem(
-    status: int, code: str, title: str, errors: tuple[FieldError, ...], extra: dict[str, Any]
+    status: int,
+    code: str,
+    title: str,
+    errors: Sequence[FieldError] = (),
+    extra: Mapping[str, Any] = MappingProxyType({}),
+    headers: Mapping[str, str] = MappingProxyType({}),
 ) -> Response[bytes]:
-    body: dict[str, Any] = {"type": TYPE_PREFIX + code, "title": title, "status": status, "code": code}
+    body = problem_body(status, code, title)
     if errors:
         body["errors"] = [{"field": found.field, "code": found.code} for found in errors]
-    return Response(content=msgspec.json.encode(body | extra), status_code=status, media_type=MEDIA_TYPE)
+    if status == NotSignedIn.status:
+        headers = {**headers, "www-authenticate": "Bearer"}
+    return Response(
+        content=msgspec.json.encode({**body, **extra}),
+        status_code=status,
+        media_type=MEDIA_TYPE,
+        headers=headers,
+    )
 
 
-def _field_errors(error: ValidationException) -> tuple[FieldError, ...]:
-    found = []
-    for item in error.extra if isinstance(error.extra, list) else []:
-        message = str(item.get("message", ""))
-        code = next((code for beginning, code in _CODES if message.startswith(beginning)), "invalid")
-        found.append(FieldError(str(item.get("key", "")) if code != "unknown_field" else "", code))
-    return tuple(found)
+def _field_errors(request: Request[Any, Any, Any], error: ValidationException) -> list[FieldError]:
+    """What is wrong with parameters and headers, by the names that a client gives them."""
+    missing = _MISSING.match(error.detail)
+    if missing is not None:
+        return [FieldError(missing[1], "missing")]
+    found = error.extra if isinstance(error.extra, list) else []
+    return [_field_error(request, str(item.get("key", "")), str(item["message"])) for item in found]
+
+
+def _field_error(request: Request[Any, Any, Any], key: str, message: str) -> FieldError:
+    name = key.partition(".")[0]
+    if name == "data":
+        # A body that there is has been decoded already.
+        return FieldError(BODY, "missing")
+    field = request.route_handler.parsed_fn_signature.parameters[name]
+    return FieldError(getattr(field.kwarg_definition, "name", None) or name, rule_of(message))
 
 
 def _sqlstate(error: Exception) -> str | None:

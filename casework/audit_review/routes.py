@@ -17,10 +17,13 @@ from casework.act import Act
 from casework.audit_review import service
 from casework.audit_review.schemas import EntryPage
 from casework.errors import bad_field
+from casework.problems import conflicts
 from casework.routing import deployment_of, perform, perform_text, requires
 from policies.vocabulary import Action
 
 AnyRequest = Request[Any, Any, Any]
+# What the column of an entry's index can hold.
+LAST_INDEX = 2**63 - 1
 
 
 @get("/api/v1/journal/entries", opt=requires(Action.JOURNAL_READ))
@@ -32,7 +35,7 @@ async def read_entries(
     outcome: FromQuery[Outcome | None] = None,
     since: Annotated[datetime | None, QueryParameter(name="from")] = None,
     until: Annotated[datetime | None, QueryParameter(name="to")] = None,
-    cursor: Annotated[int | None, QueryParameter(ge=0)] = None,
+    cursor: Annotated[int | None, QueryParameter(ge=0, le=LAST_INDEX)] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=service.PAGE_LIMIT)] = 50,
 ) -> Response[EntryPage]:
     """The journal of the asker's organisation, newest first."""
@@ -45,7 +48,12 @@ async def read_entries(
     return await perform(request, lambda act: service.read_entries(act, search, cursor, limit))
 
 
-@get("/api/v1/journal/checkpoint", opt=requires(Action.JOURNAL_VERIFY), media_type=MediaType.TEXT)
+@get(
+    "/api/v1/journal/checkpoint",
+    opt=requires(Action.JOURNAL_VERIFY),
+    media_type=MediaType.TEXT,
+    responses=conflicts("nothing_published"),
+)
 async def read_checkpoint(request: AnyRequest) -> Response[str]:
     """The newest checkpoint: a C2SP signed note."""
     return await perform_text(request, service.read_checkpoint)

@@ -8,8 +8,18 @@ from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, Quer
 
 from casework.act import Act
 from casework.cases import service
-from casework.cases.schemas import Assignments, CaseCreated, CasePage, CaseView, GroupChanged, NewCase
-from casework.errors import bad_field
+from casework.cases.schemas import (
+    CONTENT,
+    Assignments,
+    CaseCreated,
+    CasePage,
+    CaseView,
+    GroupChanged,
+    NewCase,
+)
+from casework.errors import PreconditionFailed, bad_field
+from casework.json_input import read_body
+from casework.problems import conflicts
 from casework.routing import Made, perform, perform_once, requires
 from policies.vocabulary import READ, RECORD, Action, Group, Status
 
@@ -45,7 +55,11 @@ async def view_case(request: AnyRequest, case_id: FromPath[UUID]) -> Response[Ca
     return await perform(request, lambda act: service.view_case(act, case_id))
 
 
-@patch("/api/v1/cases/{case_id:uuid}/groups/{group:str}", opt=requires(*RECORD.values()))
+@patch(
+    "/api/v1/cases/{case_id:uuid}/groups/{group:str}",
+    opt=requires(*RECORD.values()),
+    responses=conflicts("key_not_granted"),
+)
 async def change_group(
     request: AnyRequest,
     case_id: FromPath[UUID],
@@ -53,10 +67,9 @@ async def change_group(
     if_match: Annotated[str, HeaderParameter(name="If-Match")],
 ) -> Response[GroupChanged]:
     """Replace one group's content if it is still at the version of `If-Match`."""
-    body = await request.body()
+    content = await read_body(request, CONTENT[group])
 
-    def change(act: Act) -> GroupChanged:
-        content = service.read_group(group, body)
+    def change(act: Act) -> GroupChanged | PreconditionFailed:
         return service.change_group(act, case_id, group, content, parse_etag(if_match))
 
     return await perform(request, change)

@@ -11,7 +11,6 @@ from sqlalchemy import delete, insert, update
 from casework.access import LEGAL_NAME, Access, Content
 from casework.act import Act, refusal
 from casework.cases.schemas import (
-    CONTENT,
     Assignments,
     CaseCreated,
     CaseItem,
@@ -23,7 +22,7 @@ from casework.cases.schemas import (
 from casework.cases.tables import assignment, case_file, case_group, case_team
 from casework.column_types import Sealed
 from casework.columns import Column
-from casework.errors import BadInput, FieldError, PreconditionFailed, bad_field
+from casework.errors import NotNow, PreconditionFailed, bad_field
 from casework.identity.members import active_members
 from casework.ids import new_id
 from casework.journal import Deed, Touched
@@ -148,46 +147,42 @@ def list_cases(act: Act, limit: int, cursor: UUID | None, status: Status | None)
     )
 
 
-def change_group(act: Act, case_id: UUID, group: Group, content: Struct, version: int) -> GroupChanged:
-    """Replace one group's content, if it is still at `version`.
+def change_group(
+    act: Act, case_id: UUID, group: Group, content: Struct, version: int
+) -> GroupChanged | PreconditionFailed:
+    """Replace one group's content, if it is still at `version`; a civil status that is not given stays.
+
+    Where somebody saved first, the problem is returned, not raised: it shows both versions to whoever may read
+    the group, so its entry must be committed.
 
     Raises:
-        PreconditionFailed: somebody saved first; both versions are in the answer of whoever may read the group.
+        NotNow: what a handoff brought for the group was not opened yet, and would be overwritten unread.
 
     """
     change = Access(act).change_case(case_id, [RECORD[group]])
     row = change.loaded.groups[group]
+    if row.arrival is not None:
+        title = "Un relais attend d’être ouvert dans cette rubrique."
+        raise NotNow(RECORD[group], "arrival_unopened", title, tried={"case": str(case_id)})
     if row.version != version:
-        raise PreconditionFailed(extra=_both_versions(act, case_id, group, content))
+        return PreconditionFailed(extra=_both_versions(act, case_id, group, content))
     following = version + 1
     fields = msgspec.to_builtins(content)
     legal_name = fields.pop(LEGAL_NAME, None)
     place = Column.CASE_GROUP_FRAME.place(act.org_id, row.id, following)
     values: dict[str, Any] = {"frame": change.seal(group, place, fields), "version": following}
-    if group is Group.IDENTITY:
-        place = Column.CASE_LEGAL_NAME.place(act.org_id, row.id, following)
-        values["legal_name"] = (
-            change.seal(group, place, {LEGAL_NAME: legal_name}) if legal_name is not None else None
-        )
+    civil = Column.CASE_LEGAL_NAME.place(act.org_id, row.id, following)
+    if legal_name is not None:
+        values["legal_name"] = change.seal(group, civil, {LEGAL_NAME: legal_name})
+    elif row.legal_name is not None:
+        old = Column.CASE_LEGAL_NAME.place(act.org_id, row.id, version)
+        values["legal_name"] = change.reseal(group, row.legal_name, old, civil)
     act.unit.connection.execute(
         update(case_group).where(case_group.c.org_id == act.org_id, case_group.c.id == row.id).values(values)
     )
     touch_case(act, case_id)
     change.record("case.record", [(row.id, following)], detail={"groups": [group]})
     return GroupChanged(following)
-
-
-def read_group(group: Group, body: bytes) -> Struct:
-    """A group's content as it was sent.
-
-    Raises:
-        BadInput: not the form of this group; names the field, never its value.
-
-    """
-    try:
-        return msgspec.json.decode(body, type=CONTENT[group])
-    except msgspec.DecodeError as error:
-        raise BadInput(errors=[FieldError(group, "malformed")]) from error
 
 
 def set_assignments(act: Act, case_id: UUID, wanted: Assignments) -> Assignments:

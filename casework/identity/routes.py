@@ -17,6 +17,7 @@ from casework.identity.schemas import (
     SessionBegun,
 )
 from casework.organisations.compartments import COMPARTMENTS
+from casework.problems import conflicts
 from casework.routing import (
     anonymous,
     circumstances_of,
@@ -32,7 +33,8 @@ from policies.vocabulary import Role
 AnyRequest = Request[Any, Any, Any]
 
 
-@post("/api/v1/sessions", opt=public(because="signing in is how one begins to be someone"))
+# The empty requirement: no token is asked for.
+@post("/api/v1/sessions", opt=public(because="signing in is how one begins to be someone"), security=[{}])
 async def create_session(request: AnyRequest, data: JSONBody[Credentials]) -> SessionBegun:
     """Check login and password; the token opens nothing until the second factor is given."""
     who = anonymous(circumstances_of(request))
@@ -45,6 +47,7 @@ async def create_session(request: AnyRequest, data: JSONBody[Credentials]) -> Se
     "/api/v1/sessions/current/second-factor",
     status_code=200,
     opt=public(because="the session is not complete before it"),
+    responses=conflicts("role_needed"),
 )
 async def give_second_factor(request: AnyRequest, data: JSONBody[SecondFactor]) -> FactorGiven:
     """Complete the session with a TOTP code."""

@@ -1,0 +1,83 @@
+"""Bodies to try the API with, by operation. Every person, number and date in them is made up."""
+
+from typing import Any, Final
+
+EXAMPLES: Final[dict[str, dict[str, Any]]] = {
+    "create_session": {"example": {"login": "avec.social", "password": "phrase de passe inventée"}},
+    "give_second_factor": {
+        "one_role": {"code": "492817"},
+        "several_roles": {"code": "492817", "role": "worker"},
+    },
+    "step_up": {"example": {"password": "phrase de passe inventée"}},
+    "create_case": {
+        "pseudonym": {"public": "seeking", "identity": {"name_in_use": "Mimosa", "anonymous": True}},
+        "named": {
+            "public": "referred",
+            "identity": {"name_in_use": "Inès", "family_name": "Exemple", "birth_date": "1988-04-12"},
+            "contact": {
+                "phone": "01 99 00 12 34",
+                "safe_contact": {
+                    "confirmed_on": "2026-11-02",
+                    "may_call": True,
+                    "days_and_hours": "lundi et jeudi, de 10 h à 12 h",
+                    "agreed_word": "Je vous rappelle pour la bibliothèque.",
+                },
+            },
+            "social": {"summary": "Cherche un logement pour elle et son fils."},
+        },
+    },
+    "change_group": {
+        "identity": {"name_in_use": "Inès", "family_name": "Exemple"},
+        "contact": {"phone": "01 99 00 12 34"},
+        "intake": {"public": "known_need", "needs": ["logement"], "language": "pt", "interpreter": True},
+        "social": {"summary": "Dossier de logement déposé.", "fields": {"bailleur": "Habitat Fictif"}},
+    },
+    "set_assignments": {"example": {"members": ["01936c00-0000-7000-8000-000000000001"], "teams": []}},
+    "record_follow_up": {
+        "example": {
+            "type": "accompagnement_social",
+            "occurred_at": "2026-11-20T10:00:00Z",
+            "channel": "on_site",
+            "duration_minutes": 45,
+            "content": {
+                "social": "Point sur la demande de logement.",
+                "legal": "Souhaite connaître ses droits sur le bail.",
+            },
+            "next_step": "Rendez-vous avec la juriste.",
+        }
+    },
+    "draft_handoff": {
+        "example": {
+            "to": "cidff",
+            "kind": "orientation",
+            "service": "acces_au_droit",
+            "purpose": "legal_advice",
+            "urgency": "soon",
+            "groups": ["identity", "contact", "legal"],
+        }
+    },
+    "give_consent": {
+        "oral": {
+            "content_digest": "0f" * 32,
+            "means": "oral",
+            "oral_reason": "Elle ne souhaite rien signer.",
+            "witness": "Une collègue de l’accueil",
+            "language": "fr",
+            "safe_contact_checked": True,
+        },
+        "written": {
+            "content_digest": "0f" * 32,
+            "means": "written",
+            "language": "fr",
+            "safe_contact_checked": True,
+            "copy_given": True,
+        },
+    },
+    "accept": {
+        "by_whoever_accepts": {},
+        "for_a_colleague": {"members": ["01936c00-0000-7000-8000-000000000002"]},
+    },
+    "refuse": {"example": {"reason_code": "no_capacity", "next_step": "try_another_service"}},
+    "report_outcome": {"example": {"state": "attended"}},
+    "withdraw": {"example": {"means": "oral"}},
+}
