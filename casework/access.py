@@ -17,7 +17,7 @@ from casework.act import Act, refusal
 from casework.cases.tables import case_file, case_group
 from casework.column_types import Sealed
 from casework.columns import Column
-from casework.errors import NotFound
+from casework.errors import MissingKey, NotFound
 from casework.facts import case_facts, matches_any
 from casework.journal import Deed, Touched
 from casework.loaded_case import LoadedCase
@@ -91,6 +91,20 @@ class ChangingCase:
         if key is None:
             return Sealed(seal_to_drop(self._act.drop(group), place, plaintext))
         return Sealed(seal_frame(key, place, plaintext))
+
+    def reseal(self, group: Group, sealed: Sealed, old: Place, new: Place) -> Sealed:
+        """A record that the change leaves as it is, bound to its new place and shown to nobody.
+
+        Raises:
+            MissingKey: the session does not hold the group.
+
+        """
+        key = _case_key(self._act, self.loaded, group)
+        if key is None:
+            raise MissingKey
+        return Sealed(
+            seal_frame(key, new, msgspec.json.encode(_open(self._act, key, old, sealed, _keep_none)))
+        )
 
     def record(self, action: str, rows: Iterable[tuple[UUID, int]], **more: Any) -> None:
         """Journal the change: the rows it wrote with their versions, and what else the deed says."""
@@ -331,14 +345,20 @@ class Access:
         if row.frame is None:
             return {}
         place = Column.CASE_GROUP_FRAME.place(self._act.org_id, row.id, row.version)
-        content = _open(self._act, key, place, row.frame, self._store(row.id, "frame"))
+        content = _open(self._act, key, place, row.frame, self._store(row.id, "frame", row.frame))
         if row.legal_name is not None and names_civil_status:
             place = Column.CASE_LEGAL_NAME.place(self._act.org_id, row.id, row.version)
-            content |= _open(self._act, key, place, row.legal_name, self._store(row.id, LEGAL_NAME))
+            store = self._store(row.id, LEGAL_NAME, row.legal_name)
+            content |= _open(self._act, key, place, row.legal_name, store)
         return content
 
-    def _store(self, row: UUID, column: str) -> Callable[[Sealed], None]:
-        this = (case_group.c.org_id == self._act.org_id, case_group.c.id == row)
+    def _store(self, row: UUID, column: str, envelope: Sealed) -> Callable[[Sealed], None]:
+        # Only over the very envelope that was opened: a change may have come between.
+        this = (
+            case_group.c.org_id == self._act.org_id,
+            case_group.c.id == row,
+            case_group.c[column] == envelope,
+        )
 
         def store(frame: Sealed) -> None:
             self._act.unit.connection.execute(update(case_group).where(*this).values({column: frame}))
@@ -355,7 +375,7 @@ class Access:
         if key is None:
             return None
         place = Column.CASE_GROUP_FRAME.place(self._act.org_id, row.row, row.version)
-        return _open(self._act, key, place, row.frame, self._store(row.row, "frame"))
+        return _open(self._act, key, place, row.frame, self._store(row.row, "frame", row.frame))
 
     def _take_in_arrivals(self, loaded: LoadedCase, keys: Mapping[Group, CaseKey]) -> LoadedCase:
         """Re-encrypt what a handoff brought for the groups that this holder may read."""
@@ -396,6 +416,10 @@ def _open(act: Act, key: CaseKey, place: Place, sealed: Sealed, store: Callable[
     else:
         plaintext = open_frame(key, place, sealed.blob)
     return msgspec.json.decode(plaintext, type=Content)
+
+
+def _keep_none(_frame: Sealed) -> None:
+    """For a record that is about to be sealed anew anyway."""
 
 
 def _shred(parts: Mapping[tuple[UUID, str], bytes], owner: UUID, purpose: str) -> bytes:

@@ -86,7 +86,17 @@ async def assemble(settings: Settings, clock: Clock, kdf_params: KdfParams = DEF
     """
     pepper = FileKeyProvider(settings.pepper_file).pepper()
     database = make_database(settings, clock)
-    await database.start()
+    try:
+        await database.start()
+        return await _put_together(settings, clock, kdf_params, database, pepper)
+    except BaseException:
+        await database.stop()
+        raise
+
+
+async def _put_together(
+    settings: Settings, clock: Clock, kdf_params: KdfParams, database: Database, pepper: Pepper
+) -> Deployment:
     name, is_demo, slugs = await database.unit(lambda unit: _read_deployment(unit.connection))
     deployment = Deployment(
         settings=settings,

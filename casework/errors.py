@@ -116,6 +116,19 @@ class AuthenticationStepNeeded(Forbidden):
     title = "Confirmez votre mot de passe pour continuer."
 
 
+class NotNow(Refusal):
+    """The state or the consent does not allow this act now. Journaled as any denial, under its code."""
+
+    status = 409
+    title = "L’état actuel ne le permet pas."
+
+    def __init__(self, action: str, code: str, title: str | None = None, *, tried: Mapping[str, str]) -> None:
+        self.code = code
+        if title is not None:
+            self.title = title
+        super().__init__(action, reason=code, tried=tried)
+
+
 class MissingKey(Problem):
     """The policies allow it and the session holds no key for it: a grant is still to be made."""
 

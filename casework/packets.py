@@ -22,7 +22,7 @@ from casework.handoffs.packet import FollowUpItem, PartPayload, decode_part
 from casework.handoffs.tables import handoff_part, handoff_side
 from casework.journal import Deed, Touched
 from casework.loaded_case import LoadedCase
-from casework.organisations.partners import partner_slugs, verify_sender
+from casework.organisations.partners import partner_slugs, signing_key_of
 from crypto.dek import CaseKey
 from crypto.drop import DropPrivate, drop_number
 from crypto.errors import CryptoError, SealBroken
@@ -55,7 +55,7 @@ def take_in(act: Act, loaded: LoadedCase, group: Group, key: CaseKey) -> None:
     """Open what a handoff brought for one group of a case and re-encrypt it under the case's own key.
 
     Where the consent is no longer live, or the part is gone or not what was consented to, nothing is opened,
-    the arrival is cleared and a denial is journaled.
+    the arrival is cleared and a denial is journaled. What lost its consent is destroyed with it.
     """
     row = loaded.groups[group]
     place = Column.CASE_GROUP_ARRIVAL.place(act.org_id, row.id, 0)
@@ -65,13 +65,16 @@ def take_in(act: Act, loaded: LoadedCase, group: Group, key: CaseKey) -> None:
     if not _still_waits(act, row.id):
         return
     side, part = _side_and_part(act, handoff_id, group)
-    if side is not None and found is not None and not _may_open(act, loaded, side, found.was):
+    if side is None or part is None or found is None or not found.consent_is_live:
+        _clear_arrival(act, loaded, group)
+        _destroy_part(act, handoff_id, group)
+        _refuse(act, handoff_id, "consent_not_live")
+        return
+    sender = partner_slugs(act.unit.connection, act.org_id).get(side.partner_id)
+    if sender is not None and not _may_open(act, loaded, sender, found.was):
         # A colleague who covers for the assigned one leaves the part as it is.
         return
     _clear_arrival(act, loaded, group)
-    if side is None or part is None or found is None or not found.consent_is_live:
-        _refuse(act, handoff_id, "consent_not_live")
-        return
     try:
         payload = _open_part(act, side, group, part)
         _require_own_items(act, loaded.id, payload)
@@ -79,13 +82,7 @@ def take_in(act: Act, loaded: LoadedCase, group: Group, key: CaseKey) -> None:
         _refuse(act, handoff_id, "part_refused")
         return
     rows = _write(act, loaded, group, key, payload)
-    act.unit.connection.execute(
-        delete(handoff_part).where(
-            handoff_part.c.org_id == act.org_id,
-            handoff_part.c.handoff_id == handoff_id,
-            handoff_part.c.compartment == group,
-        )
-    )
+    _destroy_part(act, handoff_id, group)
     act.record(
         Deed(
             "handoff.open",
@@ -116,11 +113,21 @@ def _clear_arrival(act: Act, loaded: LoadedCase, group: Group) -> None:
     )
 
 
-def _may_open(act: Act, loaded: LoadedCase, side: Row[Any], stage: Stage) -> bool:
+def _destroy_part(act: Act, handoff_id: UUID, group: Group) -> None:
+    act.unit.connection.execute(
+        delete(handoff_part).where(
+            handoff_part.c.org_id == act.org_id,
+            handoff_part.c.handoff_id == handoff_id,
+            handoff_part.c.compartment == group,
+        )
+    )
+
+
+def _may_open(act: Act, loaded: LoadedCase, sender: str, stage: Stage) -> bool:
     slug = act.identity.slug
     consent = ConsentFacts(live=True, same_content=True, to=slug, groups=frozenset())
     facts = HandoffFacts(
-        from_=partner_slugs(act.unit.connection, act.org_id)[side.partner_id],
+        from_=sender,
         to=slug,
         groups=frozenset(),
         stage=stage,
@@ -154,7 +161,8 @@ def _side_and_part(act: Act, handoff_id: UUID, group: Group) -> tuple[Row[Any] |
 
 def _open_part(act: Act, side: Row[Any], group: Group, part: bytes) -> PartPayload:
     """Open a part with the sender's certified key and check it against the digest that was consented to."""
-    sender = verify_sender(act.unit.connection, act.org_id, side.partner_id, bytes(side.chain))
+    if None in {side.consent_id, side.consent_expires_at, side.signer_id, side.chain}:
+        raise SealBroken("a part without its address")
     address = PartAddress(
         handoff=side.id.bytes,
         sender_org=side.partner_id.bytes,
@@ -164,11 +172,13 @@ def _open_part(act: Act, side: Row[Any], group: Group, part: bytes) -> PartPaylo
         content_digest=bytes(side.content_digest),
         expiry=int(side.consent_expires_at.timestamp()),
     )
-    private = _drop_private(act, group, part_drop_number(part))
-    signer = sender.members.get(side.signer_id.bytes)
-    if signer is None:
-        raise SealBroken("signed by nobody whom the sender certifies")
-    opened = open_part(address, private, signer.signing_public, part)
+    number = part_drop_number(part)
+    if not 1 <= number <= act.drop(group).number:
+        raise SealBroken("sealed to a key that was never published")
+    signer = signing_key_of(
+        act.unit.connection, act.org_id, side.partner_id, bytes(side.chain), side.signer_id
+    )
+    opened = open_part(address, _drop_private(act, group, number), signer, part)
     return decode_part(
         opened.payload, opened.salt, group, side.partner_id, act.org_id, bytes(side.content_digest)
     )

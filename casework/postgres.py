@@ -9,7 +9,6 @@ from typing import TypeVar
 from uuid import UUID
 
 from sqlalchemy import URL, Connection, text
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from casework.clock import Clock
@@ -18,7 +17,14 @@ from casework.database import CommitFailed, Database, UnitOfWork, UnsafeDatabase
 T = TypeVar("T")
 
 _DURABILITY = text("SELECT current_setting('fsync'), current_setting('synchronous_commit')")
-_PRIVILEGES = text("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user")
+# A superuser, a role with BYPASSRLS, the owner of a table behind the wall, and whoever may become one of them.
+_ESCAPES = text("""
+    SELECT EXISTS (
+        SELECT FROM pg_roles AS role
+        WHERE pg_has_role(current_user, role.oid, 'MEMBER') AND (
+            role.rolsuper OR role.rolbypassrls
+            OR EXISTS (SELECT FROM pg_class WHERE relowner = role.oid AND relrowsecurity)))
+""")
 
 
 def make_engine(url: URL, *, pool_size: int = 8) -> AsyncEngine:
@@ -40,7 +46,7 @@ class PostgresDatabase(Database):
                 raise UnsafeDatabase("postgresql setting fsync is off")
             if synchronous_commit == "off":
                 raise UnsafeDatabase("postgresql setting synchronous_commit is off")
-            if (await connection.execute(_PRIVILEGES)).scalar_one():
+            if (await connection.execute(_ESCAPES)).scalar_one():
                 raise UnsafeDatabase("the service's database role escapes row-level security")
 
     async def stop(self) -> None:
@@ -58,14 +64,17 @@ class PostgresDatabase(Database):
             result = work(unit)
             unit.ensure_recorded()
         except BaseException:
-            transaction.rollback()
+            # First: with the connection lost, the rollback itself raises.
             unit.rolled_back()
+            transaction.rollback()
             raise
         try:
             transaction.commit()
-        except (SQLAlchemyError, OSError) as error:
+        except BaseException as error:
             unit.rolled_back()
-            raise CommitFailed(type(error).__name__) from None
+            if isinstance(error, Exception):
+                raise CommitFailed(type(error).__name__) from None
+            raise
         return result
 
     async def snapshot(self, work: Callable[[Connection], T], org_id: UUID | None = None) -> T:

@@ -60,10 +60,9 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         integrator_url = database_url
     else:
         integrator_url = _url(environment, "CASEWORK_INTEGRATOR_URL", None)
-    if (
-        shred_url.get_backend_name() == database_url.get_backend_name()
-        and shred_url.database == database_url.database
-    ):
+        if integrator_url.get_backend_name() != "postgresql":
+            raise SettingRefused("CASEWORK_INTEGRATOR_URL", "must be postgresql+asyncpg://")
+    if _place(shred_url) == _place(database_url):
         raise SettingRefused("CASEWORK_SHRED_URL", "must be another database than CASEWORK_DATABASE_URL")
     for forbidden, name in ((data_dir, "CASEWORK_DATA_DIR"), (state_dir, "CASEWORK_STATE_DIR")):
         if pepper_file.resolve().is_relative_to(forbidden.resolve()):
@@ -104,10 +103,20 @@ def _url(environment: Mapping[str, str], name: str, default: str | None) -> URL:
         raise SettingRefused(name, "is not set")
     try:
         url = make_url(value)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise SettingRefused(name, "is not a database URL") from None
     if url.get_backend_name() not in {"sqlite", "postgresql"}:
         raise SettingRefused(name, "must be sqlite:/// or postgresql+asyncpg://")
+    if url.password is not None or "password" in url.query:
+        raise SettingRefused(name, "must hold no password: PGPASSFILE names the file that does")
     if url.get_backend_name() == "postgresql":
-        url = url.set(drivername="postgresql+asyncpg")
+        return url.set(drivername="postgresql+asyncpg")
+    if not url.database or not Path(url.database).is_absolute():
+        raise SettingRefused(name, "must be sqlite:/// and the absolute path of a file")
     return url
+
+
+def _place(url: URL) -> tuple[str, str | Path | None]:
+    """What two URLs have in common that name one database, however its path is written."""
+    backend = url.get_backend_name()
+    return backend, Path(url.database or "").resolve() if backend == "sqlite" else url.database

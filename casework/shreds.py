@@ -7,6 +7,7 @@ its half never exists.
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -31,6 +32,7 @@ from sqlalchemy.pool import SingletonThreadPool
 from casework.column_types import Id
 from casework.database import NAMING_CONVENTION
 from casework.postgres import make_engine
+from casework.sqlite import Pragmas, set_pragmas
 
 shreds_metadata = MetaData(naming_convention=NAMING_CONVENTION)
 
@@ -51,8 +53,12 @@ class ShredMissing(Exception):
     """A key's other half is gone: erased, or the store is not the one that belongs to this database."""
 
 
-# A deleted half must be gone from the file, a written one must stay.
-_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON")
+# A deleted half must be gone from the file, a written one must stay. As in `casework.sqlite`, each is read back.
+_PRAGMAS: Pragmas = (
+    ("journal_mode", "WAL", "wal"),
+    ("synchronous", "FULL", 2),
+    ("secure_delete", "ON", 1),
+)
 
 
 class ShredStore:
@@ -110,9 +116,7 @@ def _sqlite_engine(path: Path) -> Engine:
 
     @event.listens_for(engine, "connect")
     def on_connect(connection: DBAPIConnection, _record: object) -> None:
-        cursor = connection.cursor()
-        for pragma in _PRAGMAS:
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
+        raw: Any = connection
+        set_pragmas(raw, _PRAGMAS)
 
     return engine

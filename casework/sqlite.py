@@ -9,9 +9,10 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -28,7 +29,8 @@ UNITS_PER_COMMIT = 64
 BUSY_TIMEOUT_MS = 5_000
 
 # Pragma, value to set, value that must be read back.
-_PRAGMAS = (
+Pragmas = tuple[tuple[str, str, str | int], ...]
+_PRAGMAS: Pragmas = (
     ("journal_mode", "WAL", "wal"),
     ("synchronous", "FULL", 2),
     ("foreign_keys", "ON", 1),
@@ -62,7 +64,7 @@ def make_engine(database: Path) -> Engine:
     def on_connect(connection: DBAPIConnection, _record: object) -> None:
         raw: Any = connection
         raw.isolation_level = None
-        _set_pragmas(raw)
+        set_pragmas(raw, _PRAGMAS)
         raw.execute("ATTACH DATABASE ? AS sessions", (attached,))
         raw.execute("PRAGMA sessions.journal_mode=WAL").fetchone()
         # Losing the last sessions to a power cut signs people out, no more.
@@ -76,8 +78,14 @@ def make_engine(database: Path) -> Engine:
     return engine
 
 
-def _set_pragmas(raw: sqlite3.Connection) -> None:
-    for name, value, expected in _PRAGMAS:
+def set_pragmas(raw: sqlite3.Connection, pragmas: Pragmas) -> None:
+    """Set each pragma and read it back.
+
+    Raises:
+        UnsafeDatabase: SQLite did not take one; a file system without shared memory has no WAL.
+
+    """
+    for name, value, expected in pragmas:
         raw.execute(f"PRAGMA {name}={value}").fetchone()
         if raw.execute(f"PRAGMA {name}").fetchone()[0] != expected:
             raise UnsafeDatabase(f"sqlite pragma {name} is not {value}")
@@ -103,6 +111,7 @@ class SqliteDatabase(Database):
         self._readers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="reader")
         self._refusal: BaseException | None = None
         self._ready = threading.Event()
+        self._stopping = False
 
     async def start(self) -> None:
         self._writer.start()
@@ -111,6 +120,7 @@ class SqliteDatabase(Database):
             raise self._refusal
 
     async def stop(self) -> None:
+        self._stopping = True
         if self._writer.is_alive():
             self._queue.put(None)
             await asyncio.to_thread(self._writer.join)
@@ -118,7 +128,8 @@ class SqliteDatabase(Database):
         self.engine.dispose()
 
     async def unit(self, work: Callable[[UnitOfWork], T]) -> T:
-        if not self._writer.is_alive():
+        # Behind the end of the queue nobody would ever answer it.
+        if self._stopping or not self._writer.is_alive():
             raise CommitFailed
         job: _Job[T] = _Job(work, Future())
         self._queue.put(job)
@@ -130,6 +141,7 @@ class SqliteDatabase(Database):
 
         def read() -> T:
             with self.engine.connect().execution_options(sqlite_tx="DEFERRED") as connection:
+                connection.exec_driver_sql("PRAGMA query_only=ON")
                 return work(connection)
 
         return await asyncio.get_running_loop().run_in_executor(self._readers, read)
@@ -147,33 +159,33 @@ class SqliteDatabase(Database):
             self._ready.set()
         with connection:
             job = self._queue.get()
-            while job is not None:
-                job = self._commit_together(connection, job)
+            while job is not None and self._commit_together(connection, job):
+                job = self._queue.get()
 
-    def _commit_together(self, connection: Connection, first: _Job[Any]) -> _Job[Any] | None:
-        """Run `first` and whatever is already waiting, commit once, answer all. Returns the next job.
+    def _commit_together(self, connection: Connection, first: _Job[Any]) -> bool:
+        """Run `first` and whatever waits by then, commit once, answer all. False once the queue has ended.
 
         Each unit stands in a savepoint: one that raises is undone alone.
         """
-        batch: list[_Job[Any]] = []
-        following: _Job[Any] | None = first
-        drained = False
+        batch = [first]
+        goes_on = True
         try:
             with connection.begin():
-                while following is not None and len(batch) < UNITS_PER_COMMIT:
-                    batch.append(following)
-                    self._attempt(connection, following)
-                    try:
-                        following = self._queue.get_nowait()
-                    except Empty:
-                        drained = True
-                        break
+                self._attempt(connection, first)
+                while goes_on and len(batch) < UNITS_PER_COMMIT and not self._queue.empty():
+                    job = self._queue.get()
+                    if job is None:
+                        goes_on = False
+                    else:
+                        batch.append(job)
+                        self._attempt(connection, job)
         except Exception as error:  # noqa: BLE001 - the thread must survive to answer everyone who waits
+            _close_transaction(connection)
             for job in batch:
                 job.error = job.error or CommitFailed(type(error).__name__)
         for job in batch:
             _answer(job)
-        return self._queue.get() if drained else following
+        return goes_on
 
     def _attempt(self, connection: Connection, job: _Job[Any]) -> None:
         if not job.future.set_running_or_notify_cancel():
@@ -192,10 +204,21 @@ class SqliteDatabase(Database):
         raw.execute("RELEASE unit")
 
 
+def _close_transaction(connection: Connection) -> None:
+    # A COMMIT that was refused leaves SQLite's transaction open, while SQLAlchemy takes it for ended.
+    raw: Any = connection.connection.driver_connection
+    with suppress(sqlite3.Error):
+        raw.rollback()
+
+
 def _answer(job: _Job[Any]) -> None:
     if job.error is not None and job.unit is not None:
         job.unit.rolled_back()
-    if job.future.cancelled():
+    # One that was never begun can still be cancelled from the loop's thread at this very moment.
+    answerable = job.future.running() or (
+        not job.future.cancelled() and job.future.set_running_or_notify_cancel()
+    )
+    if not answerable:
         return
     if job.error is not None:
         job.future.set_exception(job.error)

@@ -68,34 +68,32 @@ def record_consent(act: Act, change: ChangingCase, handoff_id: UUID, new: NewCon
     return Consent(consent_id, change.id, handoff_id, digest, expires_at, None)
 
 
-def withdraw_consent(act: Act, consent_id: UUID, means: Means) -> tuple[Consent, ChangingCase]:
-    """Withdraw a consent. Always possible for whoever may act at all, off hours and on conflict too.
-
-    Raises:
-        NotFound: no such consent in this organisation.
-
-    """
-    found = find_consent(act, consent_id)
+def withdraw_consent(act: Act, found: Consent, means: Means) -> ChangingCase:
+    """Withdraw a consent. Always possible for whoever may act at all, off hours and on conflict too."""
     change = Access(act).change_case(found.case_id, [Action.CONSENT_WITHDRAW])
     if found.withdrawn_at is None:
         act.unit.connection.execute(
             update(consent)
-            .where(
-                consent.c.org_id == act.org_id, consent.c.id == consent_id, consent.c.withdrawn_at.is_(None)
-            )
+            .where(consent.c.org_id == act.org_id, consent.c.id == found.id, consent.c.withdrawn_at.is_(None))
             .values(withdrawn_at=act.unit.now)
         )
     change.record(
         "consent.withdraw",
-        [(consent_id, 2)],
-        consent=consent_id,
+        [(found.id, 2)],
+        consent=found.id,
         handoff=found.handoff_id,
         detail={"means": means},
     )
-    return found, change
+    return change
 
 
 def find_consent(act: Act, consent_id: UUID) -> Consent:
+    """A consent of this organisation.
+
+    Raises:
+        NotFound: there is none.
+
+    """
     row = act.unit.connection.execute(
         select(consent).where(consent.c.org_id == act.org_id, consent.c.id == consent_id)
     ).one_or_none()

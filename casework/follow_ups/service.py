@@ -1,7 +1,7 @@
 """Recording and reading follow-ups. Each version is a row of its own; nothing is overwritten."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +22,8 @@ from casework.ids import new_id
 from policies.vocabulary import RECORD, Group
 
 PAGE_LIMIT = 100
+# A slip of the keyboard before it: and some years have no time in UTC that a database can hold.
+EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 _HEAD_FIELDS = ("type", "channel", "duration_minutes", "action", "next_step")
 TEXT = "text"
 
@@ -30,7 +32,7 @@ def record_follow_up(act: Act, case_id: UUID, new: NewFollowUp) -> FollowUpCreat
     """Record a follow-up: its head under the group of its type, each text under its own.
 
     Raises:
-        BadInput: unknown type, no text, or a time to come.
+        BadInput: unknown type, no text, a time to come, or one before 1900.
         Forbidden, NotFound: see `Access.change_case`.
 
     """
@@ -39,6 +41,8 @@ def record_follow_up(act: Act, case_id: UUID, new: NewFollowUp) -> FollowUpCreat
         raise bad_field("type", "not_in_vocabulary")
     if new.occurred_at > act.unit.now:
         raise bad_field("occurred_at", "in_the_future")
+    if new.occurred_at < EARLIEST:
+        raise bad_field("occurred_at", "out_of_range")
     records = _records(new, head_group)
     change = Access(act).change_case(case_id, [RECORD[group] for group in records])
     follow_up_id = new_id()

@@ -8,8 +8,7 @@ from sqlalchemy import update
 from casework.act import Act
 from casework.column_types import Sealed
 from casework.columns import Column
-from casework.errors import Conflict
-from casework.handoffs.envelopes import Handoff, find_handoff
+from casework.handoffs.envelopes import Handoff, find_handoff, not_now
 from casework.handoffs.moves import Move, apply_move
 from casework.handoffs.schemas import ReceiptView
 from casework.handoffs.tables import handoff_side
@@ -24,17 +23,18 @@ def find(act: Act, handoff_id: UUID, action: Action) -> Handoff:
     return find_handoff(act, handoff_id, partner_slugs(act.unit.connection, act.org_id), action)
 
 
-def make_move(act: Act, handoff_id: UUID, move: Move) -> None:
+def make_move(act: Act, found: Handoff, action: Action, move: Move) -> None:
     """Apply a move.
 
     Raises:
-        Conflict: under the lock the state, the side or the consent does not allow it.
+        NotNow: under the lock the state, the side or the consent does not allow it.
 
     """
-    moved = apply_move(act.unit, act.org_id, handoff_id, move)
-    if moved is None or not moved.moved:
-        live = moved is not None and moved.consent_is_live
-        raise Conflict("wrong_state" if live else "consent_not_live")
+    moved = apply_move(act.unit, act.org_id, found.id, move)
+    if moved is None or (not moved.moved and moved.was not in move.expected):
+        raise not_now(found, action, "wrong_state")
+    if not moved.moved:
+        raise not_now(found, action, "consent_not_live")
 
 
 def record_both(act: Act, found: Handoff, deed: Deed, told: str | None) -> ReceiptView:

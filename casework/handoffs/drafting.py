@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID, uuid4
 
 import msgspec
@@ -11,6 +10,7 @@ from sqlalchemy import insert, select
 
 from casework.access import Access, ChangingCase, OpenedCase
 from casework.act import Act, refusal
+from casework.column_types import Sealed
 from casework.columns import Column
 from casework.errors import bad_field
 from casework.follow_ups.service import follow_ups_of
@@ -19,6 +19,7 @@ from casework.handoffs.schemas import Draft, NewHandoff, PreviewGroup, PreviewIt
 from casework.handoffs.states import Side
 from casework.handoffs.tables import handoff, handoff_manifest, handoff_side
 from casework.organisations.partners import Partner, find_partner
+from crypto.drop import seal_to_drop
 from crypto.handoff import new_salt
 from policies.facts import HandoffFacts
 from policies.vocabulary import Action, Group, Stage
@@ -35,7 +36,7 @@ class FrozenGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SealedHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What of a handoff is not clear: kept under the sender's intake, and sealed to the receiver's."""
+    """What of a handoff is not clear: sealed to each side's intake."""
 
     service: str
     purpose: str
@@ -123,13 +124,6 @@ def frozen_groups(act: Act, opened: OpenedCase, handoff_id: UUID) -> dict[Group,
     return found
 
 
-def read_header(act: Act, opened: OpenedCase, side: Any) -> SealedHeader | None:
-    """The sender's own copy of the header, from her case's intake group."""
-    place = Column.HANDOFF_ENVELOPE.place(act.org_id, side.id, 1)
-    content = opened.open(Group.INTAKE, place, side.envelope, _never_dropped)
-    return msgspec.convert(content, SealedHeader) if content is not None else None
-
-
 def _never_dropped(_frame: object) -> None:
     """A draft's rows are written by a holder of the group; there is nothing to take over."""
 
@@ -208,7 +202,7 @@ def _store(
             moved_at=act.unit.now,
             content_digest=digest,
             case_id=change.id,
-            envelope=change.seal(Group.INTAKE, place, msgspec.to_builtins(sealed_header)),
+            envelope=Sealed(seal_to_drop(act.drop(Group.INTAKE), place, msgspec.json.encode(sealed_header))),
         )
     )
     place = Column.HANDOFF_MANIFEST.place(act.org_id, handoff_id, 1)

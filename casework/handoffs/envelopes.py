@@ -12,10 +12,10 @@ from casework.act import Act, refusal
 from casework.column_types import Sealed
 from casework.columns import Column
 from casework.consents.service import Consent
-from casework.errors import NotFound
+from casework.errors import NotFound, NotNow
 from casework.handoffs.drafting import SealedHeader
 from casework.handoffs.schemas import EnvelopeView
-from casework.handoffs.states import Side
+from casework.handoffs.states import MOVES, Side
 from casework.handoffs.tables import handoff_side
 from casework.packets import open_left_record
 from policies.facts import ConsentFacts, HandoffFacts
@@ -86,9 +86,8 @@ def find_handoff(act: Act, handoff_id: UUID, partners: dict[UUID, str], action: 
 
 def as_handoff(act: Act, row: Row[Any], partners: dict[UUID, str]) -> Handoff:
     """Open what of the row was sealed to this side's intake, where the session holds it."""
-    received = row.side == Side.RECEIVER
-    header = _left(act, row.id, Column.HANDOFF_ENVELOPE, row.envelope) if received else None
-    case = _left(act, row.id, Column.HANDOFF_CASE, row.case_sealed) if received else None
+    header = _left(act, row.id, Column.HANDOFF_ENVELOPE, row.envelope)
+    case = _left(act, row.id, Column.HANDOFF_CASE, row.case_sealed)
     reply = _left(act, row.id, Column.HANDOFF_REPLY, row.reply)
     return Handoff(
         row=row,
@@ -113,6 +112,17 @@ def require(act: Act, found: Handoff, action: Action, consent: ConsentFacts | No
         return decision.policies
     require_readable(act, found, action)
     raise refusal(action, decision, hidden=False, tried={"handoff": str(found.id)})
+
+
+def require_stage(act: Act, found: Handoff, action: Action, next_stage: Stage) -> None:
+    """Raise NotNow where the handoff's stage does not allow the move, NotFound where she may not know of it."""
+    if found.stage not in MOVES[next_stage][0]:
+        require_readable(act, found, action)
+        raise not_now(found, action, "wrong_state")
+
+
+def not_now(found: Handoff, action: Action, code: str, title: str | None = None) -> NotNow:
+    return NotNow(action, code, title, tried={"handoff": str(found.id)})
 
 
 def require_readable(act: Act, found: Handoff, action: Action) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from casework.act import Act
 from casework.cases.service import assign_members, insert_case
 from casework.columns import Column
-from casework.errors import Conflict, NotFound
+from casework.errors import Conflict, NotFound, bad_field
 from casework.handoffs.both_sides import (
     find,
     keep,
@@ -19,7 +19,7 @@ from casework.handoffs.both_sides import (
     seal_to_own,
     seal_to_partner,
 )
-from casework.handoffs.envelopes import Handoff, require, require_readable
+from casework.handoffs.envelopes import Handoff, not_now, require, require_readable, require_stage
 from casework.handoffs.moves import Move, apply_move
 from casework.handoffs.schemas import Acceptance, Accepted, Moved, Outcome, Refusal
 from casework.handoffs.states import OFFERED, Side
@@ -37,22 +37,26 @@ def accept(act: Act, handoff_id: UUID, acceptance: Acceptance) -> Accepted:
     Needs no key: each group's first authorised holder opens hers.
 
     Raises:
-        Conflict: taken already, refused, withdrawn, or its consent no longer live.
+        NotNow: taken already, refused, withdrawn, or its consent no longer live.
+        BadInput: nobody, or somebody unknown, is to be assigned.
 
     """
     found = find(act, handoff_id, Action.HANDOFF_ACCEPT)
     looked = apply_move(act.unit, act.org_id, handoff_id, Move(None))
-    _require_receiver(found)
+    _require_receiver(found, Action.HANDOFF_ACCEPT)
     if looked is None or not looked.consent_is_live or looked.was not in OFFERED:
         require_readable(act, found, Action.HANDOFF_ACCEPT)
-        raise Conflict("consent_not_live" if looked and not looked.consent_is_live else "wrong_state")
+        dead = looked is not None and looked.was in OFFERED
+        raise not_now(found, Action.HANDOFF_ACCEPT, "consent_not_live" if dead else "wrong_state")
     groups = frozenset(found.header.groups) if found.header is not None else frozenset()
     live = ConsentFacts(live=True, same_content=True, to=act.identity.slug, groups=groups)
     policies = require(act, found, Action.HANDOFF_ACCEPT, live)
-    make_move(act, handoff_id, Move(Stage.ACCEPTED))
+    make_move(act, found, Action.HANDOFF_ACCEPT, Move(Stage.ACCEPTED))
     case_id = new_id()
     person, _ = insert_case(act, case_id, {}, dict.fromkeys(_arrived_groups(act, handoff_id), handoff_id))
     members = acceptance.members if acceptance.members is not UNSET else [act.member_id]
+    if not members:
+        raise bad_field("members", "nobody_assigned")
     assign_members(act, case_id, members)
     keep(act, handoff_id, case_sealed=seal_to_own(act, Column.HANDOFF_CASE, handoff_id, case_id.bytes))
     act.unit.touched()
@@ -74,13 +78,15 @@ def accept(act: Act, handoff_id: UUID, acceptance: Acceptance) -> Accepted:
 def refuse(act: Act, handoff_id: UUID, refusal: Refusal) -> Moved:
     """Decline with a code and a next step; the parts are destroyed unopened."""
     found = find(act, handoff_id, Action.HANDOFF_DECLINE)
-    _require_receiver(found)
+    _require_receiver(found, Action.HANDOFF_DECLINE)
+    require_stage(act, found, Action.HANDOFF_DECLINE, Stage.DECLINED)
     policies = require(act, found, Action.HANDOFF_DECLINE)
     reply = msgspec.json.encode(refusal)
     partner = find_partner(act.unit.connection, act.org_id, found.partner_slug, act.unit.now)
     make_move(
         act,
-        handoff_id,
+        found,
+        Action.HANDOFF_DECLINE,
         Move(
             Stage.DECLINED, reply_to_other=seal_to_partner(partner, Column.HANDOFF_REPLY, handoff_id, reply)
         ),
@@ -94,10 +100,11 @@ def refuse(act: Act, handoff_id: UUID, refusal: Refusal) -> Moved:
 def report_outcome(act: Act, handoff_id: UUID, outcome: Outcome) -> Moved:
     """Tell the sender, in a code, what became of it."""
     found = find(act, handoff_id, Action.HANDOFF_OUTCOME)
-    _require_receiver(found)
-    policies = require(act, found, Action.HANDOFF_OUTCOME)
     stage = Stage(outcome.state)
-    make_move(act, handoff_id, Move(stage))
+    _require_receiver(found, Action.HANDOFF_OUTCOME)
+    require_stage(act, found, Action.HANDOFF_OUTCOME, stage)
+    policies = require(act, found, Action.HANDOFF_OUTCOME)
+    make_move(act, found, Action.HANDOFF_OUTCOME, Move(stage))
     record_both(act, found, Deed("handoff.outcome", policies=policies, handoff=handoff_id), "handoff.outcome")
     return Moved(stage)
 
@@ -111,9 +118,9 @@ def review_acceptance(act: Act, handoff_id: UUID) -> Accepted:
     return Accepted(found.case_id, receipt_of(act, handoff_id, "handoff.read"))
 
 
-def _require_receiver(found: Handoff) -> None:
+def _require_receiver(found: Handoff, action: Action) -> None:
     if found.side is not Side.RECEIVER:
-        raise NotFound(Action.HANDOFF_ACCEPT, reason="not_found", tried={"handoff": str(found.id)})
+        raise NotFound(action, reason="not_found", tried={"handoff": str(found.id)})
 
 
 def _arrived_groups(act: Act, handoff_id: UUID) -> list[Group]:

@@ -21,13 +21,18 @@ from casework.handoffs.schemas import (
     Sent,
 )
 from casework.handoffs.states import Side
+from casework.problems import conflicts
 from casework.routing import Made, perform, perform_once, requires
 from policies.vocabulary import Action, Stage
 
 AnyRequest = Request[Any, Any, Any]
 
 
-@post("/api/v1/cases/{case_id:uuid}/handoffs", opt=requires(Action.HANDOFF_DRAFT))
+@post(
+    "/api/v1/cases/{case_id:uuid}/handoffs",
+    opt=requires(Action.HANDOFF_DRAFT),
+    responses=conflicts("wrong_state"),
+)
 async def draft_handoff(
     request: AnyRequest, case_id: FromPath[UUID], data: JSONBody[NewHandoff]
 ) -> Response[Draft]:
@@ -51,13 +56,21 @@ async def list_handoffs(
     return await perform(request, lambda act: service.list_envelopes(act, side, stage))
 
 
-@get("/api/v1/handoffs/{handoff_id:uuid}/preview", opt=requires(Action.HANDOFF_DRAFT))
+@get(
+    "/api/v1/handoffs/{handoff_id:uuid}/preview",
+    opt=requires(Action.HANDOFF_DRAFT),
+    responses=conflicts("wrong_state"),
+)
 async def review_draft(request: AnyRequest, handoff_id: FromPath[UUID]) -> Response[Draft]:
     """The frozen content again, on the sender's side."""
     return await perform(request, lambda act: service.review_draft(act, handoff_id))
 
 
-@post("/api/v1/handoffs/{handoff_id:uuid}/consent", opt=requires(Action.CONSENT_RECORD))
+@post(
+    "/api/v1/handoffs/{handoff_id:uuid}/consent",
+    opt=requires(Action.CONSENT_RECORD),
+    responses=conflicts("digest_mismatch", "consent_not_live", "wrong_state"),
+)
 async def give_consent(
     request: AnyRequest, handoff_id: FromPath[UUID], data: JSONBody[NewConsent]
 ) -> Response[ConsentRecorded]:
@@ -69,7 +82,19 @@ async def give_consent(
     return await perform_once(request, consent, service.review_consent, status=201)
 
 
-@post("/api/v1/handoffs/{handoff_id:uuid}/sending", status_code=200, opt=requires(Action.HANDOFF_SEND))
+@post(
+    "/api/v1/handoffs/{handoff_id:uuid}/sending",
+    status_code=200,
+    opt=requires(Action.HANDOFF_SEND),
+    responses=conflicts(
+        "consent_needed",
+        "consent_not_live",
+        "digest_mismatch",
+        "source_changed",
+        "not_readable",
+        "wrong_state",
+    ),
+)
 async def send(request: AnyRequest, handoff_id: FromPath[UUID]) -> Response[Sent]:
     """Seal the content to the receiver and send it."""
     return await perform_once(
@@ -77,7 +102,12 @@ async def send(request: AnyRequest, handoff_id: FromPath[UUID]) -> Response[Sent
     )
 
 
-@post("/api/v1/handoffs/{handoff_id:uuid}/acceptance", status_code=200, opt=requires(Action.HANDOFF_ACCEPT))
+@post(
+    "/api/v1/handoffs/{handoff_id:uuid}/acceptance",
+    status_code=200,
+    opt=requires(Action.HANDOFF_ACCEPT),
+    responses=conflicts("consent_not_live", "wrong_state"),
+)
 async def accept(
     request: AnyRequest, handoff_id: FromPath[UUID], data: JSONBody[Acceptance]
 ) -> Response[Accepted]:
@@ -89,7 +119,12 @@ async def accept(
     )
 
 
-@post("/api/v1/handoffs/{handoff_id:uuid}/refusal", status_code=200, opt=requires(Action.HANDOFF_DECLINE))
+@post(
+    "/api/v1/handoffs/{handoff_id:uuid}/refusal",
+    status_code=200,
+    opt=requires(Action.HANDOFF_DECLINE),
+    responses=conflicts("consent_not_live", "wrong_state"),
+)
 async def refuse(request: AnyRequest, handoff_id: FromPath[UUID], data: JSONBody[Refusal]) -> Response[Moved]:
     """Decline with a code and a next step."""
     return await perform_once(
@@ -97,7 +132,12 @@ async def refuse(request: AnyRequest, handoff_id: FromPath[UUID], data: JSONBody
     )
 
 
-@post("/api/v1/handoffs/{handoff_id:uuid}/outcome", status_code=200, opt=requires(Action.HANDOFF_OUTCOME))
+@post(
+    "/api/v1/handoffs/{handoff_id:uuid}/outcome",
+    status_code=200,
+    opt=requires(Action.HANDOFF_OUTCOME),
+    responses=conflicts("consent_not_live", "wrong_state"),
+)
 async def report_outcome(
     request: AnyRequest, handoff_id: FromPath[UUID], data: JSONBody[Outcome]
 ) -> Response[Moved]:
@@ -109,7 +149,12 @@ async def report_outcome(
     )
 
 
-@post("/api/v1/handoffs/{handoff_id:uuid}/cancellation", status_code=200, opt=requires(Action.HANDOFF_CANCEL))
+@post(
+    "/api/v1/handoffs/{handoff_id:uuid}/cancellation",
+    status_code=200,
+    opt=requires(Action.HANDOFF_CANCEL),
+    responses=conflicts("consent_not_live", "wrong_state"),
+)
 async def cancel(request: AnyRequest, handoff_id: FromPath[UUID]) -> Response[Moved]:
     """Take a handoff back before it is taken on."""
     return await perform_once(
@@ -122,7 +167,11 @@ async def withdraw(
     request: AnyRequest, consent_id: FromPath[UUID], data: JSONBody[Withdrawal]
 ) -> Response[Withdrawn]:
     """Withdraw a consent, at any moment."""
-    return await perform(request, lambda act: service.withdraw(act, consent_id, data))
+    return await perform_once(
+        request,
+        lambda act: Made(consent_id, service.withdraw(act, consent_id, data)),
+        service.review_withdrawal,
+    )
 
 
 ROUTES = (

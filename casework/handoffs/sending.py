@@ -1,7 +1,6 @@
 """Sending: the frozen content, sealed group by group to the receiver's published keys."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from uuid import UUID
 
 import msgspec
@@ -10,11 +9,11 @@ from casework.access import Access, OpenedCase
 from casework.act import Act
 from casework.columns import Column
 from casework.consents.service import Consent, consent_of
-from casework.errors import Conflict
+from casework.errors import NotNow
 from casework.follow_ups.service import versions_now
 from casework.handoffs.both_sides import find, make_move, receipt_of, record_both, seal_to_partner
-from casework.handoffs.drafting import FrozenGroup, SealedHeader, frozen_groups, read_header
-from casework.handoffs.envelopes import Handoff, consent_facts, require, require_readable
+from casework.handoffs.drafting import FrozenGroup, SealedHeader, frozen_groups
+from casework.handoffs.envelopes import Handoff, consent_facts, not_now, require, require_readable
 from casework.handoffs.moves import Delivery, Move, Part
 from casework.handoffs.packet import EMPTY, Header, digest_of, encode_part
 from casework.handoffs.schemas import Sent
@@ -32,26 +31,24 @@ def send(act: Act, handoff_id: UUID) -> Sent:
     The sources are read again: what moved since the draft needs a new preview and a new consent.
 
     Raises:
-        Conflict: no consent, another state, or a source that moved.
+        NotNow: no consent, another state, or a source that moved.
         Forbidden: no step-up, or the policies refuse.
 
     """
     found = find(act, handoff_id, Action.HANDOFF_SEND)
+    require_readable(act, found, Action.HANDOFF_SEND)
     given = consent_of(act, handoff_id)
     if found.side is not Side.SENDER or found.case_id is None or found.stage is not Stage.CONSENTED:
-        require_readable(act, found, Action.HANDOFF_SEND)
-        raise Conflict("consent_needed" if found.stage is Stage.DRAFT else "wrong_state")
+        needed = found.side is Side.SENDER and found.stage is Stage.DRAFT
+        raise _not_now(found, "consent_needed" if needed else "wrong_state")
     if given is None or not given.is_live(act.unit.now):
-        require_readable(act, found, Action.HANDOFF_SEND)
-        raise Conflict("consent_not_live", "L’accord a été retiré ou a expiré.")
+        raise _not_now(found, "consent_not_live", "L’accord a été retiré ou a expiré.")
     signing = act.require_signing_key(Action.HANDOFF_SEND)
+    groups = frozenset(found.header.groups) if found.header is not None else frozenset()
+    policies = require(act, found, Action.HANDOFF_SEND, consent_facts(act, found, given, groups))
     opened = Access(act).open_case(found.case_id, action="handoff.prepare")
     header, frozen = _frozen(act, opened, found)
-    found = replace(found, header=header)
-    policies = require(
-        act, found, Action.HANDOFF_SEND, consent_facts(act, found, given, frozenset(header.groups))
-    )
-    _require_sources_unmoved(act, opened, frozen)
+    _require_sources_unmoved(act, opened, found, frozen)
     partner = find_partner(act.unit.connection, act.org_id, found.partner_slug, act.unit.now)
     content = Header(found.row.kind, header.service, header.purpose, found.row.urgency)
     parts = _seal_parts(act, found, given, partner, content, frozen, signing)
@@ -62,7 +59,7 @@ def send(act: Act, handoff_id: UUID) -> Sent:
         chain=own_chain(act.unit.connection, act.org_id),
         parts=parts,
     )
-    make_move(act, handoff_id, Move(Stage.SENT, delivery=delivery))
+    make_move(act, found, Action.HANDOFF_SEND, Move(Stage.SENT, delivery=delivery))
     receipt = record_both(
         act,
         found,
@@ -90,25 +87,31 @@ def _frozen(act: Act, opened: OpenedCase, found: Handoff) -> tuple[SealedHeader,
     """The header and every chosen group; whoever sends must be able to read all that she sends.
 
     Raises:
-        Conflict: a group that the sender may not read, or a draft that is not what its digest says.
+        NotNow: a group that the sender may not read, or a draft that is not what its digest says.
 
     """
-    header = read_header(act, opened, found.row)
+    header = found.header
     frozen = frozen_groups(act, opened, found.id)
     if header is None or set(header.groups) != set(frozen):
-        raise Conflict("not_readable", "Vous ne pouvez pas lire tout ce qui serait transmis.")
+        raise _not_now(found, "not_readable", "Vous ne pouvez pas lire tout ce qui serait transmis.")
     content = Header(found.row.kind, header.service, header.purpose, found.row.urgency)
     salted = {group: (part.salt, part.manifest) for group, part in frozen.items()}
     if digest_of(content, act.org_id, found.row.partner_id, salted)[0] != bytes(found.row.content_digest):
-        raise Conflict("digest_mismatch", "Le contenu n’est plus celui de l’aperçu.")
+        raise _not_now(found, "digest_mismatch", "Le contenu n’est plus celui de l’aperçu.")
     return header, frozen
 
 
-def _require_sources_unmoved(act: Act, opened: OpenedCase, frozen: Mapping[Group, FrozenGroup]) -> None:
+def _not_now(found: Handoff, code: str, title: str | None = None) -> NotNow:
+    return not_now(found, Action.HANDOFF_SEND, code, title)
+
+
+def _require_sources_unmoved(
+    act: Act, opened: OpenedCase, found: Handoff, frozen: Mapping[Group, FrozenGroup]
+) -> None:
     """Compare every version that was read for the draft with the one that stands now.
 
     Raises:
-        Conflict: one moved since: the person consented to something else than what would be sent.
+        NotNow: one moved since: the person consented to something else than what would be sent.
 
     """
     follow_ups = {UUID(source) for part in frozen.values() for source in part.sources}
@@ -116,7 +119,9 @@ def _require_sources_unmoved(act: Act, opened: OpenedCase, frozen: Mapping[Group
     for group, part in frozen.items():
         moved = [source for source, version in part.sources.items() if now.get(UUID(source)) != version]
         if moved or opened.version_of(group) != part.version:
-            raise Conflict("source_changed", "Le dossier a changé depuis l’aperçu : faites-en un nouveau.")
+            raise _not_now(
+                found, "source_changed", "Le dossier a changé depuis l’aperçu : faites-en un nouveau."
+            )
 
 
 def _seal_parts(

@@ -1,17 +1,24 @@
 """Consent, cancellation, withdrawal, and the two boxes."""
 
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from sqlalchemy import select
 
 from casework.access import Access
 from casework.act import Act
 from casework.consents.schemas import ConsentRecorded, NewConsent, Withdrawal, Withdrawn
-from casework.consents.service import consent_of, record_consent, withdraw_consent
+from casework.consents.service import consent_of, find_consent, record_consent, withdraw_consent
 from casework.errors import Conflict
-from casework.handoffs.both_sides import find, make_move, record_both, tell_partner
+from casework.handoffs.both_sides import find, make_move, record_both
 from casework.handoffs.drafting import frozen_groups, view_draft
-from casework.handoffs.envelopes import as_handoff, facts_of, require
+from casework.handoffs.envelopes import (
+    as_handoff,
+    facts_of,
+    not_now,
+    require,
+    require_readable,
+    require_stage,
+)
 from casework.handoffs.moves import Move, apply_move
 from casework.handoffs.schemas import Draft, EnvelopePage, Moved
 from casework.handoffs.states import OFFERED, Side
@@ -27,25 +34,29 @@ def give_consent(act: Act, handoff_id: UUID, new: NewConsent) -> ConsentRecorded
     """Record the person's consent to exactly the drafted content.
 
     Raises:
-        Conflict: another digest than the draft's, or not a draft any more.
+        NotNow: another digest than the draft's, or not a draft any more.
 
     """
     found = find(act, handoff_id, Action.CONSENT_RECORD)
     if found.side is not Side.SENDER or found.case_id is None:
-        raise Conflict("wrong_state", "Ce relais n’attend pas d’accord.")
+        require_readable(act, found, Action.CONSENT_RECORD)
+        raise not_now(found, Action.CONSENT_RECORD, "wrong_state", "Ce relais n’attend pas d’accord.")
     change = Access(act).change_case(found.case_id, [Action.CONSENT_RECORD])
     if bytes.fromhex(new.content_digest) != bytes(found.row.content_digest):
-        raise Conflict("digest_mismatch", "L’accord ne porte pas sur ce contenu. Relisez l’aperçu.")
+        title = "L’accord ne porte pas sur ce contenu. Relisez l’aperçu."
+        raise not_now(found, Action.CONSENT_RECORD, "digest_mismatch", title)
     given = record_consent(act, change, handoff_id, new)
-    make_move(act, handoff_id, Move(Stage.CONSENTED, consent_expires_at=given.expires_at))
+    make_move(act, found, Action.CONSENT_RECORD, Move(Stage.CONSENTED, consent_expires_at=given.expires_at))
     return ConsentRecorded(given.id, Stage.CONSENTED, given.expires_at)
 
 
 def cancel(act: Act, handoff_id: UUID) -> Moved:
     """Take a handoff back before anyone has taken it on."""
     found = find(act, handoff_id, Action.HANDOFF_CANCEL)
+    if found.side is Side.SENDER:
+        require_stage(act, found, Action.HANDOFF_CANCEL, Stage.CANCELLED)
     policies = require(act, found, Action.HANDOFF_CANCEL)
-    make_move(act, handoff_id, Move(Stage.CANCELLED))
+    make_move(act, found, Action.HANDOFF_CANCEL, Move(Stage.CANCELLED))
     deed = Deed("handoff.cancel", policies=policies, handoff=handoff_id)
     record_both(act, found, deed, "handoff.cancelled" if found.row.sent_at is not None else None)
     return Moved(Stage.CANCELLED)
@@ -53,19 +64,29 @@ def cancel(act: Act, handoff_id: UUID) -> Moved:
 
 def withdraw(act: Act, consent_id: UUID, withdrawal: Withdrawal) -> Withdrawn:
     """Withdraw a consent at any moment: parts not opened yet are destroyed, the receiver is told."""
-    given, _ = withdraw_consent(act, consent_id, withdrawal.means)
+    given = find_consent(act, consent_id)
+    # Lock the handoff before the case, in the order of an acceptance that closes it: else they deadlock.
+    apply_move(act.unit, act.org_id, given.handoff_id, Move(None))
+    change = withdraw_consent(act, given, withdrawal.means)
     moved = apply_move(act.unit, act.org_id, given.handoff_id, Move(Stage.WITHDRAWN))
     if moved is None or not moved.moved:
         return Withdrawn(["already_ended"])
     found = find(act, given.handoff_id, Action.CONSENT_WITHDRAW)
     was_sent = found.row.sent_at is not None
-    if was_sent:
-        tell_partner(act, found, "handoff.withdrawn", uuid4())
+    deed = Deed("handoff.withdraw", policies=change.policies, consent=given.id, handoff=found.id)
+    record_both(act, found, deed, "handoff.withdrawn" if was_sent else None)
     if not was_sent:
         return Withdrawn(["nothing_was_sent"])
     if moved.was in OFFERED:
         return Withdrawn(["unopened_parts_destroyed", "receiver_told"])
     return Withdrawn(["unopened_parts_destroyed", "receiver_told", "what_was_read_cannot_be_unread"])
+
+
+def review_withdrawal(act: Act, consent_id: UUID) -> Withdrawn:
+    """What a replayed withdrawal answers: it was carried out before, and is journaled again as a reading."""
+    given = find_consent(act, consent_id)
+    Access(act).open_case(given.case_id, action="consent.read", contents=False)
+    return Withdrawn(["already_ended"])
 
 
 def list_envelopes(act: Act, side: Side, state: Stage | None) -> EnvelopePage:
@@ -91,9 +112,12 @@ def list_envelopes(act: Act, side: Side, state: Stage | None) -> EnvelopePage:
 def review_draft(act: Act, handoff_id: UUID) -> Draft:
     """The preview of a handoff again, as far as this session may read it."""
     found = find(act, handoff_id, Action.HANDOFF_DRAFT)
+    require(act, found, Action.HANDOFF_READ)
     if found.case_id is None or found.side is not Side.SENDER:
         raise Conflict("wrong_state")
-    opened = Access(act).open_case(found.case_id, action="handoff.preview", contents=False)
+    opened = Access(act).open_case(
+        found.case_id, action="handoff.preview", contents=False, also=lambda: [(handoff_id, 1)]
+    )
     frozen = frozen_groups(act, opened, handoff_id)
     return view_draft(handoff_id, found.stage, bytes(found.row.content_digest), frozen)
 

@@ -20,7 +20,8 @@ MOVES: dict[Stage, tuple[tuple[Stage, ...], Side]] = {
     Stage.CONSENTED: ((Stage.DRAFT,), Side.SENDER),
     Stage.SENT: ((Stage.CONSENTED,), Side.SENDER),
     Stage.CANCELLED: ((Stage.DRAFT, Stage.CONSENTED, *OFFERED), Side.SENDER),
-    Stage.WITHDRAWN: ((Stage.CONSENTED, *OFFERED, *TAKEN_ON), Side.SENDER),
+    # After completion too: a part that nobody has opened yet must still be destroyed.
+    Stage.WITHDRAWN: ((Stage.CONSENTED, *OFFERED, *TAKEN_ON, Stage.COMPLETED), Side.SENDER),
     Stage.RECEIVED: ((Stage.SENT,), Side.RECEIVER),
     Stage.ACCEPTED: (OFFERED, Side.RECEIVER),
     Stage.DECLINED: (OFFERED, Side.RECEIVER),

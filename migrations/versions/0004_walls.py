@@ -90,7 +90,7 @@ _FUNCTIONS = (
         was := neutral.state;
         live := neutral.consent_is_live AND neutral.consent_expires_at > p_now;
         moved := false;
-        IF p_next IS NULL OR NOT neutral.state = ANY (p_expected)
+        IF p_next IS NULL OR NOT coalesce(neutral.state = ANY (p_expected), false)
            OR (p_next IN ('consented', 'sent', 'cancelled', 'withdrawn') AND me <> neutral.from_org)
            OR (p_next NOT IN ('consented', 'sent', 'cancelled', 'withdrawn', 'expired')
                AND me <> neutral.to_org)
@@ -196,6 +196,7 @@ def downgrade() -> None:
                 bind.exec_driver_sql(f"DROP POLICY IF EXISTS {policy} ON {table}")
             bind.exec_driver_sql(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
             bind.exec_driver_sql(f"REVOKE ALL ON {table} FROM casework_app")
+        bind.exec_driver_sql("REVOKE ALL ON deployment, organisation FROM casework_app, casework_integrator")
 
 
 def _create_sessions(*, unlogged: bool) -> None:
@@ -216,4 +217,4 @@ def _create_sessions(*, unlogged: bool) -> None:
         schema="sessions",
         prefixes=["UNLOGGED"] if unlogged else [],
     )
-    op.create_index("ix_session_org_id_account_id", "session", ["org_id", "account_id"], schema="sessions")
+    op.create_index("ix_session_account", "session", ["org_id", "account_id"], schema="sessions")

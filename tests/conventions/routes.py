@@ -1,0 +1,46 @@
+"""Every route of the service and who may use it. A new one needs a line here, beside its own mark."""
+
+from typing import Final
+
+from policies.vocabulary import READ, RECORD, Action
+
+# Anyone: it shows and changes nothing of a person.
+PUBLIC: Final = "public"
+# Every member who is signed in: it shows her own things alone.
+SIGNED_IN: Final = "signed_in"
+
+_ANY_READING: Final = frozenset({Action.CASE_LIST, *READ.values()})
+_ANY_RECORDING: Final = frozenset(RECORD.values())
+
+ROUTES: Final[dict[tuple[str, str], str | frozenset[Action]]] = {
+    ("POST", "/api/v1/sessions"): PUBLIC,
+    ("POST", "/api/v1/sessions/current/second-factor"): PUBLIC,
+    ("POST", "/api/v1/sessions/current/step-up"): SIGNED_IN,
+    ("DELETE", "/api/v1/sessions/current"): SIGNED_IN,
+    ("GET", "/api/v1/me"): SIGNED_IN,
+    ("POST", "/api/v1/cases"): frozenset({Action.CASE_CREATE}),
+    ("GET", "/api/v1/cases"): frozenset({Action.CASE_LIST}),
+    ("GET", "/api/v1/cases/{case_id:uuid}"): _ANY_READING,
+    ("PATCH", "/api/v1/cases/{case_id:uuid}/groups/{group:str}"): _ANY_RECORDING,
+    ("PUT", "/api/v1/cases/{case_id:uuid}/assignments"): frozenset({Action.CASE_ASSIGN}),
+    ("POST", "/api/v1/cases/{case_id:uuid}/follow-ups"): _ANY_RECORDING,
+    ("GET", "/api/v1/cases/{case_id:uuid}/follow-ups"): _ANY_READING,
+    ("POST", "/api/v1/cases/{case_id:uuid}/handoffs"): frozenset({Action.HANDOFF_DRAFT}),
+    ("GET", "/api/v1/handoffs"): frozenset({Action.HANDOFF_READ}),
+    ("GET", "/api/v1/handoffs/{handoff_id:uuid}/preview"): frozenset({Action.HANDOFF_DRAFT}),
+    ("POST", "/api/v1/handoffs/{handoff_id:uuid}/consent"): frozenset({Action.CONSENT_RECORD}),
+    ("POST", "/api/v1/handoffs/{handoff_id:uuid}/sending"): frozenset({Action.HANDOFF_SEND}),
+    ("POST", "/api/v1/handoffs/{handoff_id:uuid}/acceptance"): frozenset({Action.HANDOFF_ACCEPT}),
+    ("POST", "/api/v1/handoffs/{handoff_id:uuid}/refusal"): frozenset({Action.HANDOFF_DECLINE}),
+    ("POST", "/api/v1/handoffs/{handoff_id:uuid}/outcome"): frozenset({Action.HANDOFF_OUTCOME}),
+    ("POST", "/api/v1/handoffs/{handoff_id:uuid}/cancellation"): frozenset({Action.HANDOFF_CANCEL}),
+    ("POST", "/api/v1/consents/{consent_id:uuid}/withdrawal"): frozenset({Action.CONSENT_WITHDRAW}),
+    ("GET", "/api/v1/journal/entries"): frozenset({Action.JOURNAL_READ}),
+    ("GET", "/api/v1/journal/checkpoint"): frozenset({Action.JOURNAL_VERIFY}),
+    ("GET", "/api/v1/journal/entries/{entry_id:uuid}/proof"): frozenset({Action.JOURNAL_VERIFY}),
+    ("GET", "/api/v1/journal/bundle"): frozenset({Action.JOURNAL_VERIFY}),
+    ("GET", "/static/{path:path}"): PUBLIC,
+}
+
+# The framework's own, without a mark: the OpenAPI document, the page that shows it, and what is not found there.
+UNMARKED: Final = {("GET", "/api"), ("GET", "/api/openapi.json"), ("GET", "/api/{path:str}")}
