@@ -1,12 +1,14 @@
 """Accounts and memberships: made once, with keys that only password and pepper together open."""
 
 import os
+import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Row, and_, func, insert, select
 
 from casework.column_types import Sealed
 from casework.identity.tables import account, membership
@@ -14,12 +16,27 @@ from casework.identity.totp import new_seed, seal_seed
 from casework.ids import new_id
 from crypto.directory import Floor
 from crypto.directory_entries import MemberBody
+from crypto.errors import PasswordRefused
 from crypto.hpke import new_key_pair
-from crypto.password import SALT_SIZE, KdfParams, password_keys, stretch, wrap_daily, wrap_signing
+from crypto.password import (
+    SALT_SIZE,
+    KdfParams,
+    matches,
+    open_daily,
+    open_signing,
+    password_keys,
+    stretch,
+    wrap_daily,
+    wrap_signing,
+)
 from crypto.pepper import Pepper
 from crypto.secret import Secret
 from crypto.signing import SigningKey
 from policies.vocabulary import Profession, Role
+
+# Without those that are mistaken for one another when a password is copied from paper.
+_READABLE = "abcdefghjkmnpqrstuvwxyz23456789"
+_PARTS, _PART = 5, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +67,44 @@ class NewAccount:
     stretched: Secret = field(repr=False)
     totp_seed: str = field(repr=False)
     memberships: tuple[NewMembership, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LockedMembership:
+    """An active membership as it is stored: its private keys are wrapped."""
+
+    id: UUID
+    position: Position
+    daily_key: bytes
+    signing_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LockedAccount:
+    """An active account as it is stored, with its active memberships."""
+
+    id: UUID
+    login: str
+    salt: bytes
+    params: KdfParams
+    auth_hash: bytes
+    memberships: tuple[LockedMembership, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UnlockedMember:
+    """A membership whose keys were opened by its password; `floor` is the directory state it has seen."""
+
+    id: UUID
+    position: Position
+    daily_private: Secret = field(repr=False)
+    signing: SigningKey = field(repr=False)
+    floor: Floor
+
+
+def initial_password() -> str:
+    """A random password of 99 bits in five parts, to be copied from paper."""
+    return "-".join("".join(secrets.choice(_READABLE) for _ in range(_PART)) for _ in range(_PARTS))
 
 
 def prepare_account(
@@ -113,6 +168,73 @@ def store_account(
         )
 
 
+def login_is_taken(connection: Connection, login: str) -> bool:
+    """Whether any organisation has an account of this login.
+
+    On PostgreSQL the transaction is then inside that organisation: enter one's own again.
+    """
+    if connection.dialect.name == "postgresql":
+        return connection.execute(select(func.find_login(login))).scalar_one() is not None
+    return connection.execute(select(account.c.id).where(account.c.login == login)).first() is not None
+
+
+def locked_account(connection: Connection, org_id: UUID, login: str) -> LockedAccount | None:
+    """The organisation's active account of this login, its keys still wrapped."""
+    found = connection.execute(
+        select(account).where(account.c.org_id == org_id, account.c.login == login, account.c.active)
+    ).one_or_none()
+    if found is None:
+        return None
+    rows = connection.execute(
+        select(membership).where(
+            and_(membership.c.org_id == org_id, membership.c.account_id == found.id, membership.c.active)
+        )
+    )
+    return LockedAccount(
+        id=found.id,
+        login=login,
+        salt=found.kdf_salt,
+        params=KdfParams(found.kdf_memory_kib, found.kdf_time, found.kdf_parallelism),
+        auth_hash=found.auth_hash,
+        memberships=tuple(
+            LockedMembership(row.id, _position(row), row.daily_key.blob, row.signing_key.blob) for row in rows
+        ),
+    )
+
+
+def unlock(pepper: Pepper, locked: LockedAccount, stretched: Secret) -> tuple[UnlockedMember, ...]:
+    """Open the keys of an account's memberships with its stretched password.
+
+    Raises:
+        PasswordRefused: not the password of this account.
+        SealBroken: a wrapped key was altered.
+
+    """
+    if not matches(password_keys(pepper, locked.id.bytes, stretched), locked.auth_hash):
+        raise PasswordRefused("not the password")
+    unlocked = []
+    for member in locked.memberships:
+        keys = password_keys(pepper, member.id.bytes, stretched)
+        daily, floor = open_daily(keys, member.id.bytes, locked.params, member.daily_key)
+        signing = open_signing(keys, member.id.bytes, locked.params, member.signing_key)
+        unlocked.append(UnlockedMember(member.id, member.position, daily, signing, floor))
+    return tuple(unlocked)
+
+
+def accounts_of_members(connection: Connection, org_id: UUID) -> dict[UUID, UUID]:
+    """The account behind each active membership: two memberships of one person are one holder."""
+    rows = connection.execute(
+        select(membership.c.id, membership.c.account_id)
+        .join_from(
+            membership,
+            account,
+            and_(account.c.org_id == membership.c.org_id, account.c.id == membership.c.account_id),
+        )
+        .where(membership.c.org_id == org_id, membership.c.active, account.c.active)
+    )
+    return {row.id: row.account_id for row in rows}
+
+
 def active_members(connection: Connection, org_id: UUID, members: Collection[UUID]) -> set[UUID]:
     """Those of `members` that are active in the organisation."""
     rows = connection.execute(
@@ -121,6 +243,11 @@ def active_members(connection: Connection, org_id: UUID, members: Collection[UUI
         )
     )
     return set(rows.scalars())
+
+
+def _position(row: Row[Any]) -> Position:
+    words = filter(None, row.professions.split(","))
+    return Position(Role(row.role), frozenset(Profession(word) for word in words))
 
 
 def _prepare_membership(position: Position) -> NewMembership:

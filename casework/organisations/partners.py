@@ -12,6 +12,7 @@ from casework.errors import bad_field
 from casework.organisations.tables import key_directory, partner
 from crypto.directory import Directory, Floor, verify_directory
 from crypto.directory_entries import DirectoryEntry
+from crypto.errors import DirectoryFault, DirectoryRefused
 
 
 def encode_chain(entries: list[DirectoryEntry]) -> bytes:
@@ -20,7 +21,12 @@ def encode_chain(entries: list[DirectoryEntry]) -> bytes:
 
 
 def decode_chain(chain: bytes) -> list[DirectoryEntry]:
-    return [DirectoryEntry.from_bytes(raw) for raw in msgspec.msgpack.decode(chain, type=list[bytes])]
+    """Raises DirectoryRefused for bytes that are no chain."""
+    try:
+        entries = msgspec.msgpack.decode(chain, type=list[bytes])
+    except msgspec.MsgspecError:
+        raise DirectoryRefused(DirectoryFault.MALFORMED) from None
+    return [DirectoryEntry.from_bytes(raw) for raw in entries]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,29 +74,45 @@ def partner_slugs(connection: Connection, org_id: UUID) -> dict[UUID, str]:
     return {row[0]: row[1] for row in rows}
 
 
-def verify_sender(connection: Connection, org_id: UUID, sender_id: UUID, chain: bytes) -> Directory:
-    """The sender's directory as a packet carries it, held against the root and the state seen before.
+def signing_key_of(
+    connection: Connection, org_id: UUID, sender_id: UUID, chain: bytes, signer_id: UUID
+) -> bytes:
+    """The public signing key of a packet's signer, as the chain that the packet carries certifies it.
 
-    A newer chain than the one stored is remembered.
+    A newer chain than the one stored is remembered. An older one is good where the stored one continues it (a
+    later packet may have been opened first) and the signer's key still stands in the newest.
 
     Raises:
-        BadInput: this organisation has compared no card of the sender.
-        DirectoryRefused: another root, a broken chain, or an older state than already seen.
+        DirectoryRefused: an unknown sender or signer, another root, a broken chain, or another history.
 
     """
     row = connection.execute(
         select(partner).where(partner.c.org_id == org_id, partner.c.partner_id == sender_id)
     ).one_or_none()
     if row is None:
-        raise bad_field("from", "unknown_partner")
-    verified = _verified(row, chain)
-    if verified.directory.epoch > row.epoch:
-        connection.execute(
-            update(partner)
-            .where(partner.c.org_id == org_id, partner.c.partner_id == sender_id)
-            .values(epoch=verified.directory.epoch, head=verified.directory.head, chain=chain)
-        )
-    return verified.directory
+        raise DirectoryRefused(DirectoryFault.NO_ROOT)
+    carried = verify_directory(sender_id.bytes, decode_chain(chain), bytes(row.root_fingerprint), None)
+    newest = carried
+    if chain != bytes(row.chain):
+        known = _verified(row, bytes(row.chain)).directory
+        if carried.epoch <= known.epoch:
+            known.require_floor(carried.floor)
+            newest = known
+        else:
+            carried.require_floor(known.floor)
+            _remember_chain(connection, row, chain, carried)
+    keys = [directory.members.get(signer_id.bytes) for directory in (carried, newest)]
+    if None in keys or keys[0] != keys[1]:
+        raise DirectoryRefused(DirectoryFault.UNKNOWN_SIGNER)
+    return newest.members[signer_id.bytes].signing_public
+
+
+def _remember_chain(connection: Connection, row: Row[Any], chain: bytes, directory: Directory) -> None:
+    connection.execute(
+        update(partner)
+        .where(partner.c.org_id == row.org_id, partner.c.partner_id == row.partner_id)
+        .values(epoch=directory.epoch, head=directory.head, chain=chain)
+    )
 
 
 def remember_partner(

@@ -1,7 +1,7 @@
 """A whole centre for tests: four organisations, their members and partners, the app, and signed-in clients."""
 
 import shutil
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -9,31 +9,40 @@ from functools import cache
 from ipaddress import ip_network
 from itertools import permutations
 from pathlib import Path
-from typing import Any
-from uuid import UUID
+from typing import Any, TypeVar
+from uuid import UUID, uuid4
 
 import httpx
 import pyotp
 from litestar import Litestar
 from sqlalchemy import URL, Connection
 
+from casework.act import Act, Circumstances, begin_act
 from casework.app import create_app
 from casework.clock import Clock
+from casework.database import UnitOfWork
 from casework.deployment import Deployment, assemble, dismantle
+from casework.identity import sessions
 from casework.identity.members import NewAccount, Position, prepare_account
+from casework.identity.sessions import SignedIn, Token
 from casework.journal import Journal
-from casework.organisations.founding import Founded, Ground, found, prepare_deployment
+from casework.organisations.founding import Founded, Ground, found, make_team, prepare_deployment
 from casework.organisations.partners import own_chain, remember_partner
+from casework.routing import decode_token
 from casework.schema import migrate
 from casework.settings import Settings
 from crypto.password import FLOOR_PARAMS
 from crypto.pepper import create_pepper_file
 from policies.engine import Engine
 from policies.vocabulary import Profession, Role
+from tests.casework.administrator import Administrator
 
 NAME = "centre.example"
 PASSWORD = "correct horse battery"
 SLUGS = ("avec", "cidff", "planning", "med")
+# Every text that a test seals holds it, so that a leak is found by one word.
+CANARY = "canari"
+T = TypeVar("T")
 _PROFESSIONS = {str(profession) for profession in Profession}
 LOGINS = (
     "avec.social",
@@ -42,6 +51,7 @@ LOGINS = (
     "avec.supervisor",
     "avec.reception",
     "avec.auditor",
+    "avec.double",
     "avec.custodian",
     "avec.dpo",
     "cidff.jurist",
@@ -58,6 +68,10 @@ LOGINS = (
     "med.supervisor",
     "med.auditor",
 )
+
+
+# Who holds several roles with one login.
+SEVERAL = {"avec.double": (Position(Role.WORKER, frozenset({Profession.SOCIAL})), Position(Role.SUPERVISOR))}
 
 
 class MovableClock(Clock):
@@ -123,6 +137,32 @@ class Centre:
         while await self.app.state.integration.round():
             pass
 
+    async def journal(self, slug: str, **filters: Any) -> list[dict[str, Any]]:
+        """The organisation's newest entries, as its auditor reads them, details opened."""
+        await self.integrate()
+        auditor = await self.sign_in(f"{slug}.auditor")
+        page = await auditor.get("/journal/entries", params={"limit": 200, **filters})
+        return list(page["items"])
+
+    async def dba(self, work: Callable[[Connection], T]) -> T:
+        """Do something with the database's own tools, beside the service."""
+        return await Administrator(self.urls.owner).run(work)
+
+    async def act(self, client: "Client", work: Callable[[Act], T]) -> T:
+        """Run a service's function as this member's act, without a request."""
+
+        def unit_of_work(unit: UnitOfWork) -> T:
+            session = sessions.find(unit, Token.of(self.deployment.pepper, decode_token(client.token)))
+            assert isinstance(session, SignedIn)
+            circumstances = Circumstances(request=uuid4(), source="00" * 32, purpose=None, device=True)
+            return work(begin_act(self.deployment, unit, session, circumstances))
+
+        return await self.deployment.database.unit(unit_of_work)
+
+    async def team(self, slug: str, name: str, *logins: str) -> UUID:
+        members = [self.member(login) for login in logins]
+        return await self.dba(lambda connection: make_team(connection, self.org(slug), name, members))
+
 
 @dataclass
 class Client:
@@ -144,6 +184,24 @@ class Client:
     async def post(self, path: str, json: Any = None, expect: int = 201, **more: Any) -> Any:
         return _body(await self.request("POST", path, expect, json=json, **more))
 
+    async def patch(self, path: str, json: Any, version: int, expect: int = 200) -> Any:
+        headers = {"if-match": f'"{version}"'}
+        return _body(await self.request("PATCH", path, expect, json=json, headers=headers))
+
+    async def refused(self, method: str, path: str, status: int, code: str, **more: Any) -> dict[str, Any]:
+        """Try what must be refused: a problem of this status and code, that shows nothing else."""
+        return assert_problem(await self.request(method, path, **more), status, code)
+
+
+def assert_problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """The answer is this problem and holds none of the texts that the tests seal."""
+    assert (answer.status_code, answer.json().get("code")) == (status, code), answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert CANARY not in answer.text.lower()
+    body: dict[str, Any] = answer.json()
+    assert set(body) <= {"type", "title", "status", "code", "errors", "advice", "roles"}, body
+    return body
+
 
 def _body(answer: httpx.Response) -> Any:
     kind = answer.headers.get("content-type", "")
@@ -153,14 +211,16 @@ def _body(answer: httpx.Response) -> Any:
 @cache
 def all_accounts() -> dict[str, NewAccount]:
     """One account per login, prepared once a process: the keys are the slow part."""
-    return {login: prepare_account(login, PASSWORD, [_position(login)], FLOOR_PARAMS) for login in LOGINS}
+    return {login: prepare_account(login, PASSWORD, _positions(login), FLOOR_PARAMS) for login in LOGINS}
 
 
-def _position(login: str) -> Position:
+def _positions(login: str) -> Sequence[Position]:
     name = login.partition(".")[2]
+    if login in SEVERAL:
+        return SEVERAL[login]
     if name in _PROFESSIONS:
-        return Position(Role.WORKER, frozenset({Profession(name)}))
-    return Position(Role(name))
+        return [Position(Role.WORKER, frozenset({Profession(name)}))]
+    return [Position(Role(name))]
 
 
 @cache

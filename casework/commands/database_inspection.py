@@ -1,0 +1,125 @@
+"""Unsafe databases: durability that is off, roles that escape the walls, triggers that are gone, old schemas."""
+
+import os
+
+from sqlalchemy import Connection, text
+
+from audit.triggers import trigger_names
+from casework import postgres, sqlite
+from casework.commands.findings import Finding
+from casework.commands.opening import (
+    OWNER_URL,
+    RevisionHidden,
+    newest_revision,
+    owner_url,
+    revision_at,
+)
+from casework.commands.refusals import unsafe_words
+from casework.database import UnsafeDatabase
+from casework.organisations.deployments import find_mark
+from casework.settings import Settings
+
+_URL = "CASEWORK_DATABASE_URL"
+_SQLITE_TRIGGERS = text("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+_POSTGRESQL_TRIGGERS = text("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'")
+_DURABILITY = ("fsync", "full_page_writes", "synchronous_commit")
+# A superuser, a role with BYPASSRLS, the owner of a table behind the wall, and whoever may become one of them.
+_ESCAPES = text(
+    "SELECT EXISTS (SELECT FROM pg_roles AS role WHERE pg_has_role(current_user, role.oid, 'MEMBER')"
+    " AND (role.rolsuper OR role.rolbypassrls"
+    " OR EXISTS (SELECT FROM pg_class WHERE relowner = role.oid AND relrowsecurity)))"
+)
+_UNWALLED = text(
+    "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+    " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname IN ('org_id', 'log') AND NOT a.attisdropped"
+    " WHERE c.relkind = 'r' AND n.nspname IN ('public', 'sessions') AND NOT c.relrowsecurity ORDER BY 1"
+)
+
+
+async def inspect_database(settings: Settings) -> tuple[list[Finding], bool]:
+    """What is unsafe, and whether the database can be used at all, so that its content can be looked at."""
+    revision = await _inspect_revision(settings)
+    if revision:
+        return revision, False
+    if settings.is_sqlite:
+        engine = sqlite.make_engine(settings.sqlite_path)
+        try:
+            with engine.connect().execution_options(sqlite_tx="DEFERRED") as connection:
+                return _inspect_content(connection), True
+        except UnsafeDatabase as error:
+            return [Finding(f"{_URL} : {unsafe_words(error)}", "placez la base sur un disque local")], False
+    pg = postgres.make_engine(settings.database_url, pool_size=1)
+    try:
+        async with pg.connect() as connecting:
+            return await connecting.run_sync(_inspect_server), True
+    finally:
+        await pg.dispose()
+
+
+async def _inspect_revision(settings: Settings) -> list[Finding]:
+    # The service's role may not read it, its owner may.
+    url = owner_url(settings) if os.environ.get(OWNER_URL) else settings.database_url
+    try:
+        revision = await revision_at(url)
+    except RevisionHidden:
+        return []
+    if revision is None:
+        return [Finding(f"{_URL} : la base n’est pas préparée", "lancez « casework init »")]
+    if revision != newest_revision():
+        return [
+            Finding(
+                f"{_URL} : la base est à la révision {revision}, le programme à {newest_revision()}",
+                "lancez « casework db upgrade »",
+            )
+        ]
+    return []
+
+
+def _inspect_server(connection: Connection) -> list[Finding]:
+    findings = []
+    for name in _DURABILITY:
+        value = connection.execute(text("SELECT current_setting(:name)"), {"name": name}).scalar_one()
+        if value == "off":
+            findings.append(
+                Finding(
+                    f"{_URL} : le réglage {name} est désactivé",
+                    f"remettez {name} à « on » dans postgresql.conf ou pour le rôle",
+                )
+            )
+    if connection.execute(_ESCAPES).scalar_one():
+        findings.append(
+            Finding(
+                f"{_URL} : le rôle du service échappe à la sécurité par ligne",
+                "connectez le service avec le rôle casework_app, qui ne possède rien",
+            )
+        )
+    findings += [
+        Finding(
+            f"{_URL} : la sécurité par ligne n’est pas en vigueur sur la table {table}",
+            f"lancez, sous le rôle propriétaire, « ALTER TABLE {table} ENABLE ROW LEVEL SECURITY »",
+        )
+        for table in connection.execute(_UNWALLED).scalars()
+    ]
+    return findings + _inspect_content(connection)
+
+
+def _inspect_content(connection: Connection) -> list[Finding]:
+    dialect = connection.dialect.name
+    query = _POSTGRESQL_TRIGGERS if dialect == "postgresql" else _SQLITE_TRIGGERS
+    present = set(connection.execute(query).scalars())
+    findings = [
+        Finding(
+            f"{_URL} : le déclencheur {name} du journal manque ou est désactivé",
+            "cherchez qui l’a retiré, vérifiez le journal, puis restaurez le schéma",
+        )
+        for name in sorted(trigger_names(dialect) - present)
+    ]
+    mark = find_mark(connection)
+    if mark is not None and mark.is_demo:
+        findings.append(
+            Finding(
+                f"{_URL} : c’est une base de démonstration, dont les mots de passe sont connus",
+                "n’y mettez aucune personne réelle ; préparez une autre base",
+            )
+        )
+    return findings

@@ -1,0 +1,182 @@
+"""`casework audit`: bundles and checkpoints of the journal, and their verification by anybody."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import click
+from sqlalchemy import Connection
+
+from audit.bundle import write_bundle
+from audit.checkpoint import Checkpoint, VerificationKey, parse_checkpoint
+from audit.errors import NoteRefused
+from audit.log import latest_checkpoint
+from audit.tables import DEPLOYMENT_LOG
+from audit.verdict import Report
+from audit.verifier import Progress, Trust, verify_bundle, verify_database
+from casework.clock import microseconds
+from casework.commands.opening import CommandRefused, with_database
+from casework.commands.progress import progress
+from casework.commands.secret_files import new_file
+from casework.database import Database, UnitOfWork
+from casework.deployment import NotPrepared
+from casework.journal import Deed, Journal, Who
+from casework.organisations.deployments import find_mark
+from casework.organisations.founding import organisation_slugs
+from casework.settings import Settings
+from crypto.signing import verify as verify_signature
+
+
+class VerificationKeyType(click.ParamType[VerificationKey]):
+    name = "clé"
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> VerificationKey:
+        try:
+            return VerificationKey.parse(value)
+        except NoteRefused:
+            self.fail("une clé de vérification est attendue, telle qu’elle a été imprimée", param, ctx)
+
+
+class TrustedCheckpoint(click.ParamType[Checkpoint]):
+    name = "fichier"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> Checkpoint:
+        try:
+            return parse_checkpoint(Path(value).read_text("utf-8")).checkpoint
+        except (OSError, UnicodeDecodeError, NoteRefused):
+            self.fail("un point de contrôle enregistré auparavant est attendu", param, ctx)
+
+
+@click.group(help="Le journal : l’emporter, le vérifier.")
+def audit() -> None:
+    pass
+
+
+@audit.command(
+    help="Écrit le journal de l’organisation ORG (ou du déploiement, par son nom) dans une archive."
+)
+@click.argument("org")
+@click.option("--to", type=click.Path(path_type=Path), required=True, help="Fichier neuf (.zip).")
+def export(org: str, to: Path) -> None:
+    async def run(_settings: Settings, database: Database) -> None:
+        name, log = await _find_log(database, org)
+        slug = None if log.bytes == DEPLOYMENT_LOG else org
+        await database.unit(lambda unit: _record_export(unit, name, log, slug))
+        with new_file(to) as file, progress("Export"):
+            await database.snapshot(lambda connection: write_bundle(connection, log.bytes, file), log)
+
+    with_database(run)
+    click.echo(f"Journal de « {org} » écrit.")
+
+
+@audit.command(help="Imprime le dernier point de contrôle signé du journal de l’organisation ORG.")
+@click.argument("org")
+def checkpoint(org: str) -> None:
+    async def run(_settings: Settings, database: Database) -> str:
+        _, log = await _find_log(database, org)
+        return await database.snapshot(lambda connection: latest_checkpoint(connection, log.bytes), log)
+
+    click.echo(with_database(run), nl=False)
+
+
+@audit.command(
+    help="Vérifie une archive, sans réseau ni réglage, ou le journal dans la base. Codes de sortie : 0 valide,"
+    " 10 valide et élagué, 11 sans témoin, 12 trop ancien, 20 incomplet, 30 incohérent."
+)
+@click.argument("path", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--database", "org", help="Vérifie le journal de cette organisation dans la base.")
+@click.option("--key", type=VerificationKeyType(), help="Clé imprimée à la création de l’organisation.")
+@click.option("--trusted", type=TrustedCheckpoint(), help="Point de contrôle que vous avez gardé.")
+@click.option("--json", "as_json", is_flag=True, help="Rapport en JSON.")
+@click.option("--max-age", type=click.IntRange(1), help="Âge admis de la dernière écriture, en heures.")
+@click.pass_context
+def verify(
+    ctx: click.Context,
+    path: Path | None,
+    org: str | None,
+    key: VerificationKey | None,
+    trusted: Checkpoint | None,
+    as_json: bool,
+    max_age: int | None,
+) -> None:
+    if (path is None) is (org is None):
+        raise click.UsageError("one of PATH and --database", ctx)
+    trust = Trust(
+        keys=(key,) if key is not None else (),
+        trusted=(trusted,) if trusted is not None else (),
+        max_age=max_age and timedelta(hours=max_age) // timedelta(microseconds=1),
+        now=microseconds(datetime.now(UTC)),
+    )
+    with progress("Vérification") as advance:
+        if path is not None:
+            report = verify_bundle(path, trust, verify_signature, advance)
+        else:
+            report = _verify_stored(str(org), trust, advance)
+    click.echo(_as_json(report) if as_json else _as_text(report))
+    ctx.exit(report.exit_code)
+
+
+def _verify_stored(org: str, trust: Trust, advance: Progress) -> Report:
+    async def run(_settings: Settings, database: Database) -> Report:
+        _, log = await _find_log(database, org)
+        return await database.snapshot(
+            lambda connection: verify_database(connection, log.bytes, trust, verify_signature, advance), log
+        )
+
+    return with_database(run)
+
+
+async def _find_log(database: Database, org: str) -> tuple[str, UUID]:
+    """The deployment's name, and the log of an organisation, or of the deployment under that name."""
+
+    def read(connection: Connection) -> tuple[str, UUID | None]:
+        mark = find_mark(connection)
+        if mark is None:
+            raise NotPrepared
+        if org == mark.name:
+            return mark.name, UUID(bytes=DEPLOYMENT_LOG)
+        return mark.name, next(
+            (org_id for org_id, slug in organisation_slugs(connection).items() if slug == org), None
+        )
+
+    name, log = await database.snapshot(read)
+    if log is None:
+        raise CommandRefused("ORG : cette organisation n’existe pas dans ce déploiement.")
+    return name, log
+
+
+def _record_export(unit: UnitOfWork, name: str, log: UUID, slug: str | None) -> None:
+    unit.enter_organisation(log)
+    org = (log, slug) if slug is not None else None
+    Journal(name).record(unit, org, Who(uuid4()), Deed("journal.export"))
+
+
+def _as_text(report: Report) -> str:
+    lines = [f"Journal : {report.origin or 'illisible'}, {report.size} écritures"]
+    lines += [f"  {'✓' if check.passed else '✗'} {check.words}" for check in report.checks]
+    if report.first_wrong is not None:
+        identity = f" ({report.first_wrong.entry_id})" if report.first_wrong.entry_id else ""
+        lines.append(f"Première écriture en cause : n° {report.first_wrong.index}{identity}")
+    return "\n".join([*lines, f"Verdict : {report.verdict.words}"])
+
+
+def _as_json(report: Report) -> str:
+    wrong = report.first_wrong
+    return json.dumps(
+        {
+            "verdict": report.verdict.name.lower(),
+            "exit_code": report.exit_code,
+            "words": report.verdict.words,
+            "origin": report.origin,
+            "size": report.size,
+            "first_wrong": {"index": wrong.index, "entry_id": wrong.entry_id} if wrong is not None else None,
+            "checks": [
+                {"name": check.name, "passed": check.passed, "words": check.words} for check in report.checks
+            ],
+        },
+        ensure_ascii=False,
+        indent=2,
+    )

@@ -1,0 +1,84 @@
+"""`casework member`: people join an organisation."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from casework.commands.opening import CommandRefused, with_deployment
+from casework.commands.organisations import Login, id_of
+from casework.commands.secret_files import read_passwords
+from casework.commands.sheets import access_page
+from casework.deployment import Deployment
+from casework.identity.members import Position, initial_password, prepare_account
+from casework.organisations.joining import Credentials, Joined, join
+from policies.vocabulary import Profession, Role
+
+
+@click.group(help="Les membres.")
+def member() -> None:
+    pass
+
+
+@member.command(
+    help="Ajoute un membre : la gestionnaire le certifie, des détentrices lui remettent leurs clés."
+)
+@click.argument("org")
+@click.argument("login", type=Login())
+@click.option("--role", type=click.Choice([str(role) for role in Role]), required=True, help="Son rôle.")
+@click.option(
+    "--profession",
+    "professions",
+    type=click.Choice([str(profession) for profession in Profession]),
+    multiple=True,
+    help="Une de ses professions ; à répéter.",
+)
+@click.option("--custodian", type=Login(), required=True, help="La gestionnaire des clés qui certifie.")
+@click.option(
+    "--holder", "holders", type=Login(), multiple=True, help="Une détentrice qui remet ; à répéter."
+)
+@click.option(
+    "--passwords",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Fichier (mode 0600) de lignes « identifiant, tabulation, mot de passe » ; sinon, ils sont demandés.",
+)
+def add(
+    org: str,
+    login: str,
+    role: str,
+    professions: tuple[str, ...],
+    custodian: str,
+    holders: tuple[str, ...],
+    passwords: Path | None,
+) -> None:
+    signers = list(dict.fromkeys((custodian, *holders)))
+    given = read_passwords(passwords) if passwords is not None else _ask(signers)
+    for signer in signers:
+        if signer not in given:
+            raise CommandRefused(f"--passwords : le mot de passe de « {signer} » manque.")
+    password = initial_password()
+    position = Position(Role(role), frozenset(Profession(word) for word in professions))
+
+    async def run(deployment: Deployment) -> tuple[Joined, str]:
+        id_of(deployment, org)
+        new = prepare_account(login, password, [position], deployment.kdf_params)
+        joined = await join(
+            deployment,
+            org,
+            new,
+            Credentials(custodian, given[custodian]),
+            [Credentials(holder, given[holder]) for holder in dict.fromkeys(holders)],
+        )
+        return joined, access_page(new, password, deployment.journal.origin(None))
+
+    joined, page = with_deployment(run)
+    click.echo(page)
+    click.echo(f"Clés remises : {', '.join(joined.granted) or 'aucune'}.")
+    if joined.waiting:
+        click.echo(f"En attente d’une détentrice : {', '.join(joined.waiting)}.")
+
+
+def _ask(signers: list[str]) -> Mapping[str, str]:
+    return {
+        signer: click.prompt(f"Mot de passe de {signer}", hide_input=True, type=str) for signer in signers
+    }

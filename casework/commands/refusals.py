@@ -1,0 +1,166 @@
+"""What a command says when it refuses: one French sentence that names the setting or field and the rule."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+from sqlalchemy.exc import SQLAlchemyError
+
+from audit.errors import JournalRefused, NothingPublished, StateRefused
+from casework.anchors import AnchorMissing
+from casework.commands.opening import CommandRefused
+from casework.database import CommitFailed, UnsafeDatabase
+from casework.deployment import NotPrepared
+from casework.organisations.cards import CardFault, CardRefused
+from casework.organisations.joining import JoiningFault, JoiningRefused
+from casework.settings import SettingRefused
+from casework.signers import SigningKeyRefused
+from crypto.errors import DirectoryRefused, GrantRefused, PasswordRefused, PepperRefused
+from policies.lint import PolicyRefused
+from policies.sources import NotAnOrganisation
+
+_SETTINGS = {
+    "is not set": "n’est pas défini",
+    "is not a directory": "n’est pas un répertoire",
+    "is not a list of networks": "n’est pas une liste de réseaux",
+    "is not a database URL": "n’est pas une adresse de base de données",
+    "must be sqlite:/// or postgresql+asyncpg://": "doit commencer par sqlite:/// ou postgresql+asyncpg://",
+    "must be postgresql+asyncpg://": "doit commencer par postgresql+asyncpg://",
+    "must be sqlite:/// and the absolute path of a file": (
+        "doit être sqlite:/// suivi du chemin absolu d’un fichier"
+    ),
+    "must hold no password: PGPASSFILE names the file that does": (
+        "ne doit pas contenir de mot de passe : PGPASSFILE désigne le fichier qui le contient"
+    ),
+    "must be another database than CASEWORK_DATABASE_URL": (
+        "doit désigner une autre base que CASEWORK_DATABASE_URL"
+    ),
+    "must not be inside CASEWORK_DATA_DIR": "ne doit pas se trouver dans CASEWORK_DATA_DIR",
+    "must not be inside CASEWORK_STATE_DIR": "ne doit pas se trouver dans CASEWORK_STATE_DIR",
+}
+_PEPPER = {
+    "no readable pepper file": "aucun fichier lisible à cet endroit",
+    "the pepper is not a regular file": "ce n’est pas un fichier ordinaire",
+    "others than its owner may use the pepper file": "d’autres que son propriétaire peuvent s’en servir",
+    "the pepper file is not 32 bytes long": "le fichier ne fait pas 32 octets",
+    "the pepper file cannot be created": "le fichier ne peut pas être créé",
+    "sealed under another pepper": "ce n’est pas le secret sous lequel la base a été scellée",
+}
+_DATABASE = {
+    "postgresql setting fsync is off": "le réglage fsync est désactivé",
+    "postgresql setting synchronous_commit is off": "le réglage synchronous_commit est désactivé",
+    "the service's database role escapes row-level security": (
+        "le rôle du service échappe à la sécurité par ligne"
+    ),
+}
+_JOINING = {
+    JoiningFault.UNKNOWN_LOGIN: "aucun compte actif de l’organisation ne porte cet identifiant",
+    JoiningFault.LOGIN_TAKEN: "cet identifiant est déjà pris",
+    JoiningFault.WRONG_PASSWORD: "le mot de passe n’est pas le bon",
+    JoiningFault.MAY_NOT_CERTIFY: "cette personne n’est pas gestionnaire des clés",
+    JoiningFault.MAY_NOT_GRANT: "les règles ne lui permettent pas de remettre une clé",
+    JoiningFault.DIRECTORY_MOVED: "l’annuaire a changé entre-temps, recommencez",
+}
+_CARDS = {
+    CardFault.MALFORMED: "ce n’est pas la carte d’une organisation",
+    CardFault.OTHER_ROOT: "l’empreinte de la carte n’est pas celle que vous avez donnée",
+    CardFault.OTHER_ORGANISATION: "la carte donne à une organisation le nom d’une autre",
+    CardFault.OWN: "c’est la carte de l’organisation elle-même",
+    CardFault.ROLLED_BACK: "la carte est plus ancienne que celle qui a déjà été acceptée",
+}
+_PLAIN: dict[type[BaseException], str] = {
+    NotPrepared: "La base n’est pas préparée : lancez « casework init ».",
+    AnchorMissing: "CASEWORK_STATE_DIR : ce répertoire d’état ne connaît pas l’organisation.",
+    SigningKeyRefused: "CASEWORK_STATE_DIR : une clé de signature du journal manque, est abîmée ou trop ouverte.",
+    StateRefused: "CASEWORK_STATE_DIR : l’état du signataire du journal est illisible.",
+    NothingPublished: "Le journal n’a pas encore de point de contrôle : le service doit avoir tourné.",
+    JournalRefused: "Le journal n’est pas tel qu’il a été laissé : rien n’est signé.",
+    DirectoryRefused: "L’annuaire des clés ne mène pas à sa racine, ou a été ramené en arrière.",
+    GrantRefused: "Une clé remise n’est pas celle que l’annuaire certifie.",
+    PasswordRefused: "Un mot de passe est vide, trop long ou contient un caractère de commande.",
+    CommitFailed: "La base n’a pas confirmé l’écriture : rien n’a été enregistré.",
+}
+
+
+def sentence(error: BaseException) -> str | None:
+    """What to say of an error that was foreseen; None of one that was not."""
+    for kind, say in _SPOKEN.items():
+        if isinstance(error, kind):
+            return say(error)
+    return next((words for kind, words in _PLAIN.items() if isinstance(error, kind)), None)
+
+
+def unsafe_words(error: UnsafeDatabase) -> str:
+    """The French for a durability setting that is off."""
+    return _DATABASE.get(str(error), f"un réglage de durabilité n’est pas en vigueur ({error})")
+
+
+def usage_sentence(error: click.ClickException) -> str:
+    """What to say of arguments that were not understood."""
+    match error:
+        case click.NoSuchOption():
+            return f"Option inconnue : {error.option_name}."
+        case click.MissingParameter():
+            return f"{_parameter(error)} : il faut une valeur."
+        case click.BadParameter():
+            return f"{_parameter(error)} : {_rule(error)}."
+        case click.UsageError() if error.ctx is not None and isinstance(error.ctx.command, click.Group):
+            return f"Commande inconnue ou incomplète : voyez « {error.ctx.command_path} --help »."
+        case click.UsageError() if error.ctx is not None:
+            return f"Arguments inattendus ou incomplets : voyez « {error.ctx.command_path} --help »."
+    return f"Commande refusée : {error.format_message()}"
+
+
+def _parameter(error: click.BadParameter) -> str:
+    parameter = error.param
+    if parameter is None:
+        return "Argument"
+    return parameter.opts[0] if isinstance(parameter, click.Option) else parameter.make_metavar(error.ctx)  # type: ignore[arg-type]
+
+
+def _rule(error: click.BadParameter) -> str:
+    """Our own types speak French already; of click's, the type says the rule."""
+    match error.param.type if error.param is not None else None:
+        case click.Choice() as choice:
+            return f"valeurs admises : {', '.join(map(str, choice.choices))}"
+        case click.IntRange():
+            return "un nombre entier dans les bornes est attendu"
+        case click.Path():
+            return "il faut un fichier qui existe et que vous pouvez lire"
+        case _:
+            return error.message.rstrip(".")
+
+
+def _code(error: BaseException) -> str:
+    """The type and the SQLSTATE: an exception's text may show rows or addresses."""
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return type(error).__name__ + (f" {state}" if state else "")
+
+
+def _setting(error: SettingRefused) -> str:
+    rule = str(error).removeprefix(f"{error.name}: ")
+    return f"{error.name} : {_SETTINGS.get(rule, 'la valeur est refusée')}."
+
+
+def _policies(error: PolicyRefused) -> str:
+    return "Règles refusées :\n" + "\n".join(f"  {finding}" for finding in error.findings)
+
+
+def _unanswered(error: BaseException) -> str:
+    return f"CASEWORK_DATABASE_URL : la base de données ne répond pas ou refuse ({_code(error)})."
+
+
+_SPOKEN: dict[type[BaseException], Callable[[Any], str]] = {
+    CommandRefused: str,
+    SettingRefused: _setting,
+    PepperRefused: lambda error: (
+        f"CASEWORK_PEPPER_FILE : {_PEPPER.get(str(error), 'le fichier est refusé')}."
+    ),
+    UnsafeDatabase: lambda error: f"CASEWORK_DATABASE_URL : {unsafe_words(error)}.",
+    PolicyRefused: _policies,
+    NotAnOrganisation: lambda error: f"Aucune règle n’existe pour « {error.slug} » (policies/orgs).",
+    JoiningRefused: lambda error: f"{error.login} : {_JOINING[error.fault]}.",
+    CardRefused: lambda error: f"CARDFILE : {_CARDS[error.fault]}.",
+    SQLAlchemyError: _unanswered,
+    ConnectionError: _unanswered,
+}

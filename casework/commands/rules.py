@@ -1,0 +1,74 @@
+"""`casework policy`: are the policies sound, do they keep their sentences, who may do what."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+import policies
+from casework.commands.progress import progress
+from policies.engine import Engine
+from policies.lint import PolicyRefused
+from policies.matrix import matrix as matrix_of
+from policies.matrix import matrix_path
+from policies.phrases import broken_phrases, phrases_of
+from policies.sources import NotAnOrganisation
+
+
+@click.group(help="Les règles d’accès.")
+def policy() -> None:
+    pass
+
+
+@policy.command(
+    help="Valide les règles de toutes les organisations et essaie leurs phrases. Code 1 sur une faute."
+)
+@click.pass_context
+def check(ctx: click.Context) -> None:
+    orgs = known_organisations()
+    faults: list[str] = []
+    with progress("Vérification des règles") as advance:
+        for done, org in enumerate(orgs, 1):
+            faults += faults_of(org, orgs)
+            advance(done, len(orgs))
+    # A fault of the base is found once for each organisation.
+    for fault in dict.fromkeys(faults):
+        click.echo(fault, err=True)
+    if faults:
+        ctx.exit(1)
+    click.echo(f"Règles valides : {', '.join(orgs)}.")
+
+
+@policy.command(help="Imprime qui peut faire quoi dans l’organisation ORG.")
+@click.argument("org")
+@click.option("--write", is_flag=True, help="Écrit aussi le tableau à sa place dans les sources.")
+def matrix(org: str, write: bool) -> None:
+    with progress("Calcul du tableau"):
+        text = matrix_of(Engine.load(org, known_organisations()))
+    if write:
+        matrix_path(org).write_text(text, "utf-8")
+    click.echo(text, nl=False)
+
+
+def known_organisations() -> list[str]:
+    """The organisations that have a policy file."""
+    return sorted(path.stem for path in (Path(policies.__file__).parent / "orgs").glob("*.cedar"))
+
+
+def faults_of(org: str, orgs: list[str]) -> Iterator[str]:
+    """What is wrong with an organisation's policies or phrases, each naming file and policy or sentence."""
+    try:
+        engine = Engine.load(org, orgs)
+    except PolicyRefused as error:
+        yield from map(str, error.findings)
+        return
+    except NotAnOrganisation:
+        yield f"orgs/{org}.cedar : le nom du fichier n’est pas celui d’une organisation"
+        return
+    try:
+        phrases = phrases_of(org)
+    except (OSError, ValueError) as error:
+        yield f"tests/{org}.toml : phrases absentes ou malformées ({error})"
+        return
+    for broken in broken_phrases(engine, phrases):
+        yield f"tests/{org}.toml : {broken}"

@@ -1,0 +1,63 @@
+"""Files that hold secrets: made for their owner alone, never over another file."""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from casework.commands.opening import CommandRefused
+
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """A new file of mode 0600, on disk at the end; it is removed where the block fails.
+
+    Raises:
+        CommandRefused: something stands there already, or it cannot be created.
+
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        raise CommandRefused("--to : ce fichier existe déjà, et n’est jamais écrasé.") from None
+    except OSError as error:
+        raise CommandRefused(
+            f"--to : ce fichier ne peut pas être créé ({os.strerror(error.errno or 0)})."
+        ) from None
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(descriptor)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def read_passwords(path: Path) -> dict[str, str]:
+    """The passwords of a file of lines `login<TAB>password`.
+
+    Raises:
+        CommandRefused: others than its owner may use the file, or a line has another form.
+
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode) or status.st_mode & _OTHERS:
+                raise CommandRefused(
+                    "--passwords : le fichier doit être à son seul propriétaire (mode 0600)."
+                )
+            lines = [line.rstrip("\n") for line in file if line.strip()]
+    except (OSError, UnicodeDecodeError):
+        raise CommandRefused("--passwords : le fichier est illisible.") from None
+    pairs = [line.partition("\t") for line in lines]
+    if not all(login and tab and password for login, tab, password in pairs):
+        raise CommandRefused(
+            "--passwords : chaque ligne est un identifiant, une tabulation, un mot de passe."
+        )
+    return {login: password for login, _, password in pairs}

@@ -1,0 +1,71 @@
+"""What is printed once: an organisation's founding sheet and each member's first access."""
+
+from collections.abc import Sequence
+
+import pyotp
+
+from casework.identity.members import NewAccount
+from casework.organisations.founding import Founded
+from policies.labels import PROFESSIONS, ROLES
+
+_WORDS_A_LINE = 4
+_FINGERPRINT_GROUP = 4
+# A new sheet of paper when printed; a reader of the file sees the heading.
+PAGE = "\f"
+
+
+def fingerprint_words(fingerprint: bytes) -> str:
+    """The fingerprint in groups of four hexadecimal digits, to be read aloud."""
+    digits = fingerprint.hex()
+    return " ".join(digits[at : at + _FINGERPRINT_GROUP] for at in range(0, len(digits), _FINGERPRINT_GROUP))
+
+
+def access_page(account: NewAccount, password: str, issuer: str) -> str:
+    """What a new member is handed: login, roles, initial password, second factor."""
+    roles = "\n".join(
+        f"  Rôle : {ROLES[position.role]}"
+        + "".join(f", {PROFESSIONS[profession]}" for profession in sorted(position.professions))
+        for position in (member.position for member in account.memberships)
+    )
+    address = pyotp.TOTP(account.totp_seed).provisioning_uri(name=account.login, issuer_name=issuer)
+    return (
+        f"PREMIER ACCÈS : {account.login}\n\n{roles}\n"
+        f"  Mot de passe initial : {password}\n"
+        f"  Second facteur (secret) : {account.totp_seed}\n"
+        f"  Second facteur (adresse) : {address}\n\n"
+        "À remettre en main propre à cette seule personne.\n"
+    )
+
+
+def founding_pages(
+    name: str, slug: str, founded: Founded, accounts: Sequence[tuple[NewAccount, str]], issuer: str
+) -> list[str]:
+    """One page each: the organisation, its recovery shares, its members (account and initial password)."""
+    first = (
+        f"FONDATION : {name} ({slug})\n\n"
+        f"  Empreinte de la racine : {fingerprint_words(founded.root_fingerprint)}\n"
+        f"  Clé de vérification du journal : {founded.journal_key}\n\n"
+        "L’empreinte se compare de vive voix avec les autres organisations. La clé va à l’auditrice : elle\n"
+        "permet de vérifier le journal sans ce serveur. Les pages suivantes sont secrètes et ne peuvent pas\n"
+        "être redemandées.\n"
+    )
+    total = len(founded.shares)
+    shares = [
+        _share_page(name, number, total, share.reveal().decode("ascii").split())
+        for number, share in enumerate(founded.shares, 1)
+    ]
+    return [first, *shares, *(access_page(account, password, issuer) for account, password in accounts)]
+
+
+def _share_page(name: str, number: int, total: int, words: Sequence[str]) -> str:
+    numbered = [f"{position:2}. {word:<12}" for position, word in enumerate(words, 1)]
+    lines = (
+        "  " + "".join(numbered[at : at + _WORDS_A_LINE]).rstrip()
+        for at in range(0, len(numbered), _WORDS_A_LINE)
+    )
+    return (
+        f"PART DE RÉCUPÉRATION {number} SUR {total} : {name}\n\n"
+        + "\n".join(lines)
+        + "\n\nÀ remettre sur papier à une seule personne, hors de ce serveur et de qui l’administre. Deux parts\n"
+        "réunies rendent toutes les clés de l’organisation ; une seule n’apprend rien.\n"
+    )

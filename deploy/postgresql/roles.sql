@@ -1,0 +1,21 @@
+-- Roles and databases, once, as a superuser:  psql -X -v ON_ERROR_STOP=1 -f deploy/postgresql/roles.sql postgres
+-- PostgreSQL 15 or newer. Nothing here has a password: see pg_ident.conf beside this file.
+
+-- Owns the schema; migrates it and founds organisations. The service never connects as it.
+SELECT 'CREATE ROLE casework_owner LOGIN' WHERE NOT EXISTS (
+    SELECT FROM pg_roles WHERE rolname = 'casework_owner') \gexec
+-- The service: owns nothing in the main database, is under row-level security, appends to the journal.
+SELECT 'CREATE ROLE casework_app LOGIN' WHERE NOT EXISTS (
+    SELECT FROM pg_roles WHERE rolname = 'casework_app') \gexec
+-- The journal's integrator: reads the inbox, writes the logs, sees no case.
+SELECT 'CREATE ROLE casework_integrator LOGIN' WHERE NOT EXISTS (
+    SELECT FROM pg_roles WHERE rolname = 'casework_integrator') \gexec
+
+CREATE DATABASE casework OWNER casework_owner TEMPLATE template0 ENCODING 'UTF8';
+REVOKE CONNECT ON DATABASE casework FROM PUBLIC;
+GRANT CONNECT ON DATABASE casework TO casework_app, casework_integrator;
+
+-- The shred store stands apart, so that what is erased leaves the backups of the main database unreadable.
+-- Better on another server; back it up on its own, and keep those copies 30 days at most.
+CREATE DATABASE casework_shreds OWNER casework_app TEMPLATE template0 ENCODING 'UTF8';
+REVOKE CONNECT ON DATABASE casework_shreds FROM PUBLIC;

@@ -1,0 +1,221 @@
+"""`casework doctor`: what is sound passes, and each unsafe thing is named with how to mend it."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, delete, func, select, text, update
+
+from casework.organisations.tables import deployment, key_directory, key_grant
+from tests.casework.commands.place import Place, Ran
+from tests.casework.commands.test_organisations import id_of, read
+from tests.conftest import RunningCluster
+
+# What stands beside the database does not depend on the engine.
+on_sqlite = pytest.mark.parametrize("engine_name", ["sqlite"])
+on_postgresql = pytest.mark.parametrize("engine_name", ["postgresql"])
+
+
+def findings(place: Place, **changed: str) -> list[str]:
+    """What is found beyond CIDFF's compartments, of which none has two holders."""
+    ran = place.run("doctor", **changed)
+    assert (ran.code, ran.err) == (1, ""), ran
+    lines = ran.out.splitlines()
+    assert all(" → " in line and line.endswith(".") for line in lines), lines
+    return [line for line in lines if "«\N{NO-BREAK SPACE}cidff\N{NO-BREAK SPACE}»" not in line]
+
+
+def test_a_sound_deployment_is_found_safe_but_for_thin_compartments(founded: Place) -> None:
+    ran = founded.run("doctor")
+    thin = [line for line in ran.out.splitlines() if "cidff" in line and "compartiment" in line]
+    assert (ran.code, thin) == (1, ran.out.splitlines())
+    assert any("\N{NO-BREAK SPACE}journal\N{NO-BREAK SPACE}» a 0 " in line for line in thin)
+    assert any("\N{NO-BREAK SPACE}legal\N{NO-BREAK SPACE}» a 1 " in line for line in thin)
+
+
+def test_a_deployment_without_organisations_is_safe(place: Place) -> None:
+    place.run("init", "--name", "centre.example.org")
+    assert place.run("doctor") == Ran(0, "Rien de dangereux.\n", "")
+
+
+def move_inside(place: Place, inner: str, outer: str) -> dict[str, str]:
+    moved = Path(place.environment[outer]) / "inside"
+    shutil.move(place.environment[inner], moved)
+    return {inner: str(moved)}
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("inner", "outer"),
+    [
+        ("CASEWORK_PEPPER_FILE", "CASEWORK_DATA_DIR"),
+        ("CASEWORK_PEPPER_FILE", "CASEWORK_STATE_DIR"),
+        ("CASEWORK_STATE_DIR", "CASEWORK_DATA_DIR"),
+    ],
+)
+def test_what_must_stand_apart_is_named_with_where_it_stands(founded: Place, inner: str, outer: str) -> None:
+    (line,) = findings(founded, **move_inside(founded, inner, outer))
+    assert inner in line
+    assert outer in line
+
+
+@on_sqlite
+def test_each_setting_that_is_missing_is_named_at_once(founded: Place) -> None:
+    lines = findings(founded, CASEWORK_DATA_DIR="", CASEWORK_PEPPER_FILE="")
+    assert [line.partition(" ")[0] for line in lines] == ["CASEWORK_DATA_DIR", "CASEWORK_PEPPER_FILE"]
+
+
+@on_sqlite
+def test_a_password_in_a_url_is_named_and_not_shown(founded: Place) -> None:
+    lines = findings(founded, CASEWORK_OWNER_URL="postgresql+asyncpg://owner:hunter2@host/base")
+    assert [line.partition(" ")[0] for line in lines] == ["CASEWORK_OWNER_URL"]
+    assert "hunter2" not in lines[0]
+
+
+def loosen(relative: str, mode: int) -> Callable[[Place], None]:
+    return lambda place: (place.folder / relative).chmod(mode)
+
+
+def remove(relative: str) -> Callable[[Place], None]:
+    return lambda place: (place.folder / relative).unlink()
+
+
+def of_avec(place: Place) -> Path:
+    return place.state / "journal-keys" / f"{id_of(place, 'avec').hex}.key"
+
+
+def swap_keys(place: Place) -> None:
+    of_avec(place).write_bytes(bytes(32))
+
+
+def change_signer_state(place: Place, change: Callable[[dict[str, dict[str, object]]], object]) -> None:
+    path = place.state / "journal-signer.json"
+    state = json.loads(path.read_text())
+    change(state["logs"])
+    path.write_text(json.dumps(state))
+
+
+AVEC_LOG = "centre.example.org/avec"
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("harm", "says"),
+    [
+        (loosen("secret/pepper", 0o640), ["CASEWORK_PEPPER_FILE"]),
+        (remove("secret/pepper"), ["CASEWORK_PEPPER_FILE"]),
+        (loosen("data", 0o755), ["CASEWORK_DATA_DIR"]),
+        (loosen("state", 0o710), ["CASEWORK_STATE_DIR"]),
+        (loosen("state/journal-keys", 0o750), ["CASEWORK_STATE_DIR", "journal-keys"]),
+        (loosen("state/directory-anchors.json", 0o644), ["directory-anchors.json"]),
+        (lambda place: of_avec(place).unlink(), ["clé de signature", AVEC_LOG]),
+        (swap_keys, ["clé de signature", AVEC_LOG, "sienne"]),
+        (remove("state/directory-anchors.json"), ["avec", "inconnue"]),
+        (lambda place: (place.state / "journal-signer.json").write_text("{"), ["illisible"]),
+        (
+            lambda place: change_signer_state(place, lambda logs: logs.pop(AVEC_LOG)),
+            ["ne connaît pas", AVEC_LOG],
+        ),
+        (
+            lambda place: change_signer_state(place, lambda logs: logs[AVEC_LOG].update(size=1)),
+            ["en retard", AVEC_LOG],
+        ),
+        (
+            lambda place: change_signer_state(place, lambda logs: logs[AVEC_LOG].update(size=999)),
+            ["ramené en arrière", AVEC_LOG],
+        ),
+        (
+            lambda place: change_signer_state(place, lambda logs: logs[AVEC_LOG].update(root="0" * 64)),
+            ["n’est pas celui", AVEC_LOG],
+        ),
+        (
+            lambda place: read(
+                place, lambda connection: connection.execute(update(deployment).values(is_demo=True)).rowcount
+            ),
+            ["démonstration"],
+        ),
+    ],
+)
+def test_each_unsafe_thing_is_named(founded: Place, harm: Callable[[Place], object], says: list[str]) -> None:
+    founded.run("audit", "export", "avec", "--to", founded.folder / "x.zip")
+    founded.integrate()
+    harm(founded)
+    lines = findings(founded)
+    assert any(all(word in line for word in says) for line in lines), lines
+
+
+def sql(place: Place, *statements: str) -> None:
+    """Change the schema as its owner."""
+    read(place, lambda connection: [connection.execute(text(statement)) for statement in statements])
+
+
+def test_a_journal_trigger_that_is_gone_is_named(founded: Place) -> None:
+    if founded.urls:
+        sql(
+            founded,
+            "DROP TRIGGER audit_entry_no_change ON audit_entry",
+            "ALTER TABLE audit_leaf DISABLE TRIGGER audit_leaf_no_truncate",
+        )
+        expected = ["audit_entry_no_change", "audit_leaf_no_truncate"]
+    else:
+        sql(founded, "DROP TRIGGER audit_entry_no_delete", "DROP TRIGGER audit_leaf_no_update")
+        expected = ["audit_entry_no_delete", "audit_leaf_no_update"]
+    lines = findings(founded)
+    assert [name in line for name, line in zip(expected, lines, strict=True)] == [True, True]
+
+
+def test_a_schema_behind_the_program_is_named_and_refused_by_every_command(founded: Place) -> None:
+    sql(founded, "UPDATE alembic_version SET version_num = '0001'")
+    (line,) = findings(founded)
+    assert "0001" in line
+    assert "casework db upgrade" in line
+    if not founded.urls:
+        ran = founded.run("org", "card", "avec", "--to", founded.folder / "x")
+        assert (ran.code, "casework db upgrade" in ran.err) == (1, True)
+
+
+def test_a_directory_that_was_rolled_back_is_named(founded: Place) -> None:
+    org_id = id_of(founded, "avec")
+
+    def roll_back(connection: Connection) -> None:
+        newest = select(func.max(key_grant.c.epoch)).where(key_grant.c.org_id == org_id).scalar_subquery()
+        epoch = connection.execute(select(newest)).scalar_one()
+        for table in (key_grant, key_directory):
+            connection.execute(delete(table).where(table.c.org_id == org_id, table.c.epoch == epoch))
+
+    read(founded, roll_back)
+    (line,) = findings(founded)
+    assert "rolled_back" in line
+
+
+@on_postgresql
+def test_a_server_that_may_lose_writes_is_named(founded: Place, cluster: RunningCluster) -> None:
+    database = founded.urls["CASEWORK_DATABASE_URL"].database
+    cluster.sql(f"ALTER DATABASE {database} SET synchronous_commit = off")
+    (line,) = findings(founded)
+    assert "synchronous_commit" in line
+
+
+@on_postgresql
+def test_a_role_that_escapes_the_walls_is_named(founded: Place) -> None:
+    owner = founded.environment["CASEWORK_OWNER_URL"]
+    (line,) = findings(founded, CASEWORK_DATABASE_URL=owner)
+    assert "rôle" in line
+
+
+@on_postgresql
+def test_a_table_without_its_wall_is_named(founded: Place) -> None:
+    sql(founded, "ALTER TABLE case_file DISABLE ROW LEVEL SECURITY")
+    (line,) = findings(founded)
+    assert "case_file" in line
+
+
+@on_postgresql
+def test_a_server_that_does_not_answer_is_named(founded: Place) -> None:
+    away = founded.urls["CASEWORK_DATABASE_URL"].set(query={"host": str(founded.folder)})
+    (line,) = findings(
+        founded, CASEWORK_DATABASE_URL=away.render_as_string(hide_password=False), CASEWORK_OWNER_URL=""
+    )
+    assert line.startswith("CASEWORK_DATABASE_URL")

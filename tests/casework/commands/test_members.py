@@ -1,0 +1,223 @@
+"""`casework member add`: who certifies, who grants, and what is refused."""
+
+import asyncio
+import re
+from uuid import UUID, uuid4
+
+import pyotp
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import Connection, Select, select
+
+from audit.entry import Outcome
+from audit.log import Filters, entries
+from casework.anchors import Anchors
+from casework.cli import cli
+from casework.clock import Clock
+from casework.database import UnitOfWork
+from casework.deployment import assemble, dismantle
+from casework.identity import sessions
+from casework.identity.members import Position, prepare_account
+from casework.identity.sessions import SignedIn, Token
+from casework.identity.sign_in import give_second_factor, sign_in
+from casework.identity.tables import account
+from casework.journal import Who
+from casework.organisations.holders import verified_directory
+from casework.organisations.joining import Credentials, Joined, JoiningFault, JoiningRefused, join
+from casework.settings import from_environment
+from crypto.password import FLOOR_PARAMS
+from policies.vocabulary import Role
+from tests.casework.commands.place import AVEC, Place, Ran
+from tests.casework.commands.test_organisations import id_of, read
+
+
+def add(place: Place, *arguments: str, login: str = "avec.new", org: str = "avec", **wrong: str) -> Ran:
+    """Add a member; passwords are those of the sheet unless `wrong` gives another by the login's second part."""
+    named = [arguments[at + 1] for at, word in enumerate(arguments) if word in {"--custodian", "--holder"}]
+    passwords = place.password_file(*dict.fromkeys(named), **wrong)
+    return place.run("member", "add", org, login, *arguments, "--passwords", passwords)
+
+
+def held(place: Place, login: str) -> set[str]:
+    """The compartments that the directory certifies a member to hold."""
+
+    def look(connection: Connection) -> set[str]:
+        org_id = id_of_login(connection, login)
+        directory = verified_directory(connection, Anchors(place.state), org_id)
+        newest = list(directory.members)[-1]
+        return {group for group in directory.compartments if directory.holds(newest, group)}
+
+    return read(place, look)
+
+
+def id_of_login(connection: Connection, login: str) -> UUID:
+    found: UUID = connection.execute(select(account.c.org_id).where(account.c.login == login)).scalar_one()
+    return found
+
+
+def journaled(place: Place, action: str) -> list[tuple[Outcome, str | None, str | None]]:
+    place.integrate()
+    org = id_of(place, "avec").bytes
+    found = read(place, lambda connection: entries(connection, org, Filters(action=action)))
+    return [(page.entry.outcome, page.entry.role, page.entry.reason) for page in found.entries]
+
+
+def test_a_new_member_signs_in_and_holds_what_the_policies_derive(founded: Place) -> None:
+    ran = add(
+        founded,
+        *("--role", "worker", "--profession", "health", "--custodian", "avec.custodian"),
+        *("--holder", "avec.social", "--holder", "avec.psychologist"),
+    )
+    assert ran.code == 0, ran
+    expected = {"contact", "family", "health", "identity", "index", "intake", "safety", "social"}
+    assert held(founded, "avec.new") == expected
+    keys = asyncio.run(keys_of(founded, ran.out))
+    assert {kek.group for kek in keys} == expected
+    assert "En attente" not in ran.out
+
+
+async def keys_of(place: Place, page: str) -> tuple[object, ...]:
+    """Sign the new member in with what was printed, and return the keys that her session holds."""
+    password = re.search(r"initial\s*: (\S+)", page)
+    secret = re.search(r"\(secret\)\s*: (\S+)", page)
+    assert password is not None
+    assert secret is not None
+    deployment = await assemble(from_environment(place.environment), Clock())
+    try:
+        who = Who(uuid4())
+        begun = await sign_in(deployment, who, "avec.new", password[1], None)
+        token = Token.of(deployment.pepper, begun.token)
+        await give_second_factor(deployment, who, token, pyotp.TOTP(secret[1]).now(), None)
+
+        def find(unit: UnitOfWork) -> SignedIn:
+            found = sessions.find(unit, token)
+            assert isinstance(found, SignedIn)
+            return found
+
+        return (await deployment.database.unit(find)).keys.keks
+    finally:
+        await dismantle(deployment)
+
+
+def test_compartments_that_no_holder_gave_wait_and_are_listed(founded: Place) -> None:
+    ran = add(
+        founded,
+        *("--role", "worker", "--profession", "psychologist", "--custodian", "avec.custodian"),
+        *("--holder", "avec.social"),
+    )
+    assert (ran.code, "En attente" in ran.out) == (0, True), ran
+    assert "health" not in held(founded, "avec.new")
+    assert ran.out.splitlines()[-1].endswith(": health.")
+
+
+def test_joining_is_journaled_by_custodian_and_holder(founded: Place) -> None:
+    add(founded, "--role", "auditor", "--custodian", "avec.custodian", "--holder", "avec.dpo")
+    assert journaled(founded, "member.add") == [(Outcome.ALLOWED, "custodian", None)]
+    assert journaled(founded, "key.grant") == [(Outcome.ALLOWED, "dpo", None)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("--custodian", "avec.supervisor"), "may_not_certify"),
+        (("--custodian", "avec.custodian", "--holder", "avec.custodian"), "may_not_grant"),
+    ],
+)
+def test_who_may_not_sign_adds_nobody(founded: Place, arguments: tuple[str, ...], reason: str) -> None:
+    ran = add(founded, "--role", "reception", *arguments)
+    assert (ran.code, ran.out) == (1, "")
+    assert not read(founded, lambda connection: connection.execute(taken("avec.new")).first())
+    assert journaled(founded, "member.add") == [(Outcome.DENIED, None, reason)]
+
+
+def taken(login: str) -> Select[tuple[UUID]]:
+    return select(account.c.id).where(account.c.login == login)
+
+
+@pytest.mark.parametrize("mistyped", ["custodian", "social"])
+def test_a_wrong_password_adds_nobody_and_is_journaled(founded: Place, mistyped: str) -> None:
+    ran = add(
+        founded,
+        *("--role", "reception", "--custodian", "avec.custodian", "--holder", "avec.social"),
+        **{mistyped: "not the password"},
+    )
+    assert (ran.code, ran.err.startswith(f"avec.{mistyped}")) == (1, True), ran
+    assert "not the password" not in ran.err
+    assert journaled(founded, "member.add") == [(Outcome.DENIED, None, "wrong_password")]
+
+
+@pytest.mark.parametrize("login", ["avec.social", "cidff.jurist"])
+def test_a_login_is_of_one_person_alone(founded: Place, login: str) -> None:
+    ran = add(founded, "--role", "reception", "--custodian", "avec.custodian", login=login)
+    assert (ran.code, ran.err.startswith(login)) == (1, True), ran
+
+
+def test_of_two_joinings_at_once_each_is_whole_or_not_at_all(founded: Place) -> None:
+    async def both() -> list[Joined | BaseException]:
+        deployment = await assemble(from_environment(founded.environment), Clock())
+        custodian, holder = (
+            Credentials(login, founded.password("avec", login)) for login in ("avec.custodian", "avec.social")
+        )
+        news = [
+            prepare_account(f"avec.new{number}", "first words", [Position(Role.RECEPTION)], FLOOR_PARAMS)
+            for number in range(2)
+        ]
+        try:
+            return await asyncio.gather(
+                *(join(deployment, "avec", new, custodian, [holder]) for new in news), return_exceptions=True
+            )
+        finally:
+            await dismantle(deployment)
+
+    outcomes = asyncio.run(both())
+    joined = [outcome for outcome in outcomes if isinstance(outcome, Joined)]
+    refused = [outcome for outcome in outcomes if isinstance(outcome, JoiningRefused)]
+    assert joined
+    assert len(joined) + len(refused) == 2, outcomes
+    assert {outcome.fault for outcome in refused} <= {JoiningFault.DIRECTORY_MOVED}
+    for outcome in joined:
+        assert outcome.granted == ("contact", "identity", "index", "intake")
+    org_id = id_of(founded, "avec")
+    directory = read(
+        founded, lambda connection: verified_directory(connection, Anchors(founded.state), org_id)
+    )
+    assert len(directory.members) == len(AVEC) + len(joined)
+
+
+def test_a_custodian_of_another_organisation_is_unknown(founded: Place) -> None:
+    ran = add(founded, "--role", "reception", "--custodian", "cidff.custodian")
+    assert (ran.code, ran.err.startswith("cidff.custodian")) == (1, True), ran
+
+
+def test_passwords_are_not_read_from_a_file_that_others_may_read(founded: Place) -> None:
+    path = founded.password_file("avec.custodian")
+    path.chmod(0o640)
+    ran = founded.run(
+        *("member", "add", "avec", "avec.new", "--role", "dpo", "--custodian", "avec.custodian"),
+        *("--passwords", path),
+    )
+    assert (ran.code, "0600" in ran.err) == (1, True)
+
+
+@pytest.mark.parametrize("content", ["avec.custodian password\n", "\tpassword\n", "avec.dpo\tpassword\n"])
+def test_a_password_file_has_one_login_and_password_a_line(founded: Place, content: str) -> None:
+    path = founded.password_file()
+    path.write_text(content)
+    ran = founded.run(
+        *("member", "add", "avec", "avec.new", "--role", "dpo", "--custodian", "avec.custodian"),
+        *("--passwords", path),
+    )
+    assert (ran.code, ran.err.startswith("--passwords")) == (1, True)
+    assert "password" not in ran.err.removeprefix("--passwords")
+
+
+def test_without_a_file_each_password_is_asked_for_unseen(
+    sqlite_original: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in sqlite_original.environment.items():
+        monkeypatch.setenv(name, value)
+    arguments = ["member", "add", "nowhere", "avec.new", "--role", "dpo", "--custodian", "avec.custodian"]
+    answered = CliRunner().invoke(cli, arguments, input="unseen words\n")
+    assert "avec.custodian" in answered.output
+    assert "unseen words" not in answered.output
+    assert answered.exit_code == 1

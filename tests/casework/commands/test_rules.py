@@ -1,0 +1,81 @@
+"""`casework policy`: a faulty rule is named, and the matrix is the one in review."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import policies
+from policies.matrix import matrix_path
+from tests.casework.commands.place import COMMAND, Ran, run
+
+SHIPPED = Path(policies.__file__).parent
+
+
+def run_with(folder: Path, *arguments: str) -> Ran:
+    """Run the command line where the folder `policies` of `folder` comes first."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", COMMAND, *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    shutil.copytree(SHIPPED, tmp_path / "policies", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def test_the_policies_that_are_shipped_pass() -> None:
+    ran = run("policy", "check", environment={})
+    assert (ran.code, ran.err) == (0, "")
+
+
+def test_a_faulty_policy_is_named_with_its_file(copy: Path) -> None:
+    path = copy / "policies" / "orgs" / "cidff.cedar"
+    path.write_text(path.read_text("utf-8") + '\n@id("cidff.bad")\npermit (principal, action, resource);\n')
+    ran = run_with(copy, "policy", "check")
+    assert ran.code == 1
+    assert any(line.startswith("cidff: cidff.bad:") for line in ran.err.splitlines())
+
+
+def test_a_fault_of_the_base_is_said_once(copy: Path) -> None:
+    path = copy / "policies" / "base.cedar"
+    path.write_text(
+        path.read_text("utf-8") + '\n@id("base.bad")\nforbid (principal, action, resource) when { true };\n'
+    )
+    ran = run_with(copy, "policy", "check")
+    assert (ran.code, ran.err.count("base.bad")) == (1, 1)
+
+
+def test_a_sentence_that_the_policies_do_not_keep_is_named(copy: Path) -> None:
+    path = copy / "policies" / "tests" / "med.toml"
+    turned = path.read_text("utf-8").replace('verdict = "deny"', 'verdict = "allow"', 1)
+    path.write_text(turned)
+    ran = run_with(copy, "policy", "check")
+    assert (ran.code, ran.err.startswith("tests/med.toml")) == (1, True)
+
+
+def test_an_organisation_without_sentences_does_not_pass(copy: Path) -> None:
+    (copy / "policies" / "tests" / "med.toml").unlink()
+    ran = run_with(copy, "policy", "check")
+    assert (ran.code, ran.err.startswith("tests/med.toml")) == (1, True)
+
+
+def test_the_matrix_is_printed_and_written_where_it_is_reviewed(copy: Path) -> None:
+    committed = matrix_path("cidff").read_text("utf-8")
+    written = copy / "policies" / "matrix" / "cidff.md"
+    written.write_text("stale")
+    ran = run_with(copy, "policy", "matrix", "cidff", "--write")
+    assert (ran.code, ran.out, written.read_text("utf-8")) == (0, committed, committed)
+
+
+def test_an_organisation_without_policies_has_no_matrix() -> None:
+    ran = run("policy", "matrix", "nowhere", environment={})
+    assert (ran.code, "nowhere" in ran.err) == (1, True)
