@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 _DURABILITY = text("SELECT current_setting('fsync'), current_setting('synchronous_commit')")
 # A superuser, a role with BYPASSRLS, the owner of a table behind the wall, and whoever may become one of them.
-_ESCAPES = text("""
+ESCAPES_THE_WALL = text("""
     SELECT EXISTS (
         SELECT FROM pg_roles AS role
         WHERE pg_has_role(current_user, role.oid, 'MEMBER') AND (
@@ -46,7 +46,7 @@ class PostgresDatabase(Database):
                 raise UnsafeDatabase("postgresql setting fsync is off")
             if synchronous_commit == "off":
                 raise UnsafeDatabase("postgresql setting synchronous_commit is off")
-            if (await connection.execute(_ESCAPES)).scalar_one():
+            if (await connection.execute(ESCAPES_THE_WALL)).scalar_one():
                 raise UnsafeDatabase("the service's database role escapes row-level security")
 
     async def stop(self) -> None:

@@ -28,6 +28,11 @@ def new_signer(state_dir: Path, log: bytes, origin: str) -> NoteSigner:
         file.write(key.seed.reveal())
         file.flush()
         os.fsync(descriptor)
+    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
     return NoteSigner(origin, key)
 
 

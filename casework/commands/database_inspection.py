@@ -17,18 +17,13 @@ from casework.commands.opening import (
 from casework.commands.refusals import unsafe_words
 from casework.database import UnsafeDatabase
 from casework.organisations.deployments import find_mark
+from casework.postgres import ESCAPES_THE_WALL
 from casework.settings import Settings
 
 _URL = "CASEWORK_DATABASE_URL"
 _SQLITE_TRIGGERS = text("SELECT name FROM sqlite_master WHERE type = 'trigger'")
 _POSTGRESQL_TRIGGERS = text("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'")
 _DURABILITY = ("fsync", "full_page_writes", "synchronous_commit")
-# A superuser, a role with BYPASSRLS, the owner of a table behind the wall, and whoever may become one of them.
-_ESCAPES = text(
-    "SELECT EXISTS (SELECT FROM pg_roles AS role WHERE pg_has_role(current_user, role.oid, 'MEMBER')"
-    " AND (role.rolsuper OR role.rolbypassrls"
-    " OR EXISTS (SELECT FROM pg_class WHERE relowner = role.oid AND relrowsecurity)))"
-)
 _UNWALLED = text(
     "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
     " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname IN ('org_id', 'log') AND NOT a.attisdropped"
@@ -86,7 +81,7 @@ def _inspect_server(connection: Connection) -> list[Finding]:
                     f"remettez {name} à « on » dans postgresql.conf ou pour le rôle",
                 )
             )
-    if connection.execute(_ESCAPES).scalar_one():
+    if connection.execute(ESCAPES_THE_WALL).scalar_one():
         findings.append(
             Finding(
                 f"{_URL} : le rôle du service échappe à la sécurité par ligne",

@@ -1,7 +1,7 @@
 """`casework audit`: bundles and checkpoints of the journal, and their verification by anybody."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -15,7 +15,7 @@ from audit.log import latest_checkpoint
 from audit.tables import DEPLOYMENT_LOG
 from audit.verdict import Report
 from audit.verifier import Progress, Trust, verify_bundle, verify_database
-from casework.clock import microseconds
+from casework.clock import Clock, microseconds
 from casework.commands.opening import CommandRefused, with_database
 from casework.commands.progress import progress
 from casework.commands.secret_files import new_file
@@ -108,7 +108,7 @@ def verify(
         keys=(key,) if key is not None else (),
         trusted=(trusted,) if trusted is not None else (),
         max_age=max_age and timedelta(hours=max_age) // timedelta(microseconds=1),
-        now=microseconds(datetime.now(UTC)),
+        now=microseconds(Clock().now()),
     )
     with progress("Vérification") as advance:
         if path is not None:

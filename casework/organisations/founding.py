@@ -152,6 +152,8 @@ def _store(
 
 
 def _store_grants(connection: Connection, org_id: UUID, founding: Founding) -> None:
+    if not founding.grants:
+        return
     connection.execute(
         insert(key_grant),
         [
