@@ -83,11 +83,10 @@ def apply_move(unit: UnitOfWork, org_id: UUID, handoff_id: UUID, move: Move) -> 
 
 
 _MOVE_HANDOFF = text(
-    "SELECT was, live, moved FROM move_handoff(:handoff, :expected, :next, :now, :consent_expires, :consent,"
+    "SELECT was, live, moved FROM move_handoff(:handoff, :next, :now, :consent_expires, :consent,"
     " :signer, :envelope, :chain, :reply, :compartments, :drop_numbers, :parts)"
 ).bindparams(
     bindparam("handoff", type_=Uuid),
-    bindparam("expected", type_=ARRAY(String)),
     bindparam("next", type_=String),
     bindparam("now", type_=DateTime(timezone=True)),
     bindparam("consent_expires", type_=DateTime(timezone=True)),
@@ -109,7 +108,6 @@ def _by_function(unit: UnitOfWork, handoff_id: UUID, move: Move) -> Moved | None
         _MOVE_HANDOFF,
         {
             "handoff": handoff_id,
-            "expected": [str(stage) for stage in move.expected],
             "next": str(move.next) if move.next is not None else None,
             "now": unit.now,
             "consent_expires": move.consent_expires_at,

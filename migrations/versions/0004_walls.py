@@ -71,7 +71,7 @@ _FUNCTIONS = (
     """,
     """
     CREATE FUNCTION move_handoff(
-        p_handoff uuid, p_expected text[], p_next text, p_now timestamptz, p_consent_expires timestamptz,
+        p_handoff uuid, p_next text, p_now timestamptz, p_consent_expires timestamptz,
         p_consent uuid, p_signer uuid, p_envelope bytea, p_chain bytea,
         p_reply bytea,
         p_compartments text[], p_drop_numbers integer[], p_parts bytea[]
@@ -81,6 +81,7 @@ _FUNCTIONS = (
         me uuid := nullif(current_setting('casework.org', true), '')::uuid;
         neutral handoff;
         sender handoff_side;
+        expected text[];
     BEGIN
         -- Lock first: two acceptances would both see "sent".
         SELECT * INTO neutral FROM handoff WHERE id = p_handoff FOR UPDATE;
@@ -90,19 +91,34 @@ _FUNCTIONS = (
         was := neutral.state;
         live := neutral.consent_is_live AND neutral.consent_expires_at > p_now;
         moved := false;
-        IF p_next IS NULL OR NOT coalesce(neutral.state = ANY (p_expected), false)
+        -- The table of casework/handoffs/states.py: whoever holds the service's rights cannot skip a state.
+        expected := CASE p_next
+            WHEN 'consented' THEN ARRAY['draft']
+            WHEN 'sent' THEN ARRAY['consented']
+            WHEN 'cancelled' THEN ARRAY['draft', 'consented', 'sent', 'received']
+            WHEN 'withdrawn' THEN ARRAY['consented', 'sent', 'received', 'accepted', 'needs_info', 'scheduled',
+                                        'attended', 'no_show', 'completed']
+            WHEN 'received' THEN ARRAY['sent']
+            WHEN 'accepted' THEN ARRAY['sent', 'received']
+            WHEN 'declined' THEN ARRAY['sent', 'received']
+            WHEN 'scheduled' THEN ARRAY['accepted', 'needs_info', 'no_show']
+            WHEN 'attended' THEN ARRAY['accepted', 'scheduled']
+            WHEN 'no_show' THEN ARRAY['scheduled']
+            WHEN 'completed' THEN ARRAY['accepted', 'attended']
+        END;
+        IF NOT coalesce(neutral.state = ANY (expected), false)
            OR (p_next IN ('consented', 'sent', 'cancelled', 'withdrawn') AND me <> neutral.from_org)
-           OR (p_next NOT IN ('consented', 'sent', 'cancelled', 'withdrawn', 'expired')
-               AND me <> neutral.to_org)
+           OR (p_next NOT IN ('consented', 'sent', 'cancelled', 'withdrawn') AND me <> neutral.to_org)
            OR (p_next IN ('sent', 'accepted') AND NOT coalesce(live, false))
         THEN RETURN NEXT; RETURN; END IF;
         moved := true;
         UPDATE handoff SET
             state = p_next,
             consent_is_live = CASE WHEN p_next = 'consented' THEN true
-                                   WHEN p_next IN ('withdrawn', 'cancelled', 'expired', 'declined') THEN false
+                                   WHEN p_next IN ('withdrawn', 'cancelled', 'declined') THEN false
                                    ELSE consent_is_live END,
-            consent_expires_at = coalesce(p_consent_expires, consent_expires_at)
+            consent_expires_at = CASE WHEN p_next = 'consented' THEN p_consent_expires
+                                      ELSE consent_expires_at END
         WHERE id = p_handoff;
         UPDATE handoff_side SET state = p_next, moved_at = p_now,
             reply = CASE WHEN org_id = me THEN reply ELSE coalesce(p_reply, reply) END
@@ -120,7 +136,7 @@ _FUNCTIONS = (
             INSERT INTO handoff_part (org_id, handoff_id, compartment, drop_number, part)
             SELECT neutral.to_org, p_handoff, g, n, b
             FROM unnest(p_compartments, p_drop_numbers, p_parts) AS t (g, n, b);
-        ELSIF p_next IN ('withdrawn', 'cancelled', 'expired', 'declined') THEN
+        ELSIF p_next IN ('withdrawn', 'cancelled', 'declined') THEN
             DELETE FROM handoff_part WHERE handoff_id = p_handoff;
         ELSIF p_next = 'accepted' THEN
             UPDATE case_file SET status = 'closed', version = version + 1
@@ -136,7 +152,7 @@ _FUNCTIONS = (
 _SIGNATURES = (
     "find_login(text)",
     "find_session(bytea)",
-    "move_handoff(uuid, text[], text, timestamptz, timestamptz, uuid, uuid, bytea, bytea, bytea, text[],"
+    "move_handoff(uuid, text, timestamptz, timestamptz, uuid, uuid, bytea, bytea, bytea, text[],"
     " integer[], bytea[])",
 )
 
@@ -160,9 +176,10 @@ def _wall() -> list[str]:
             f"USING (org_id = {_OWN}) WITH CHECK (org_id = {_OWN})",
             f"GRANT SELECT, INSERT ON {table} TO casework_app",
         ]
-        # The directory and its grants are append-only even for the service.
-        if table not in {"key_directory", "key_grant", "kek_recovery"}:
+        # The directory and its grants are append-only even for the service; a side is moved by the function.
+        if table not in {"key_directory", "key_grant", "kek_recovery", "handoff_side"}:
             statements.append(f"GRANT UPDATE ON {table} TO casework_app")
+    statements.append("GRANT UPDATE (case_sealed, reply) ON handoff_side TO casework_app")
     statements += [f"GRANT DELETE ON {table} TO casework_app" for table in _DELETABLE]
     for signature in _SIGNATURES:
         statements += [
