@@ -39,11 +39,13 @@ class Directories:
         """
         known = self._known.get(org_id)
         seen = known.epoch if known is not None else 0
-        rows = connection.execute(
+        query = (
             select(key_directory.c.entry)
             .where(key_directory.c.org_id == org_id, key_directory.c.epoch > seen)
             .order_by(key_directory.c.epoch)
-        ).scalars()
+        )
+        # All rows before the first check: a refusal halfway would leave the writer's cursor open.
+        rows = connection.execute(query).scalars().all()
         entries = [DirectoryEntry.from_bytes(bytes(row)) for row in rows]
         if known is None:
             directory = verify_directory(
@@ -74,7 +76,7 @@ def open_grants(connection: Connection, directory: Directory, keys: SessionKeys)
         select(key_grant.c.epoch, key_grant.c.sealed)
         .where(key_grant.c.org_id == UUID(bytes=keys.org), key_grant.c.member_id == member)
         .order_by(key_grant.c.epoch)
-    )
+    ).all()
     standing = {grant.epoch for grant in directory.grants_of(keys.member)}
     return tuple(
         open_grant(directory, epoch, sealed.blob, keys.member, keys.daily_private)

@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from casework.act import Act, Circumstances, Identity, begin_act, record_denial
 from casework.database import UnitOfWork
 from casework.deployment import Deployment
-from casework.errors import NotSignedIn, Refusal, bad_field
+from casework.errors import NotSignedIn, Problem, Refusal, bad_field
 from casework.identity import idempotency, sessions
 from casework.identity.sessions import PendingSession, Token
 from casework.journal import Who
@@ -125,10 +125,18 @@ def anonymous(circumstances: Circumstances) -> Who:
 
 
 async def perform(
-    request: Request[Any, Any, Any], work: Callable[[Act], T], *, status: int = 200
+    request: Request[Any, Any, Any], work: Callable[[Act], T | Problem], *, status: int = 200
 ) -> Response[T]:
-    """Run `work` for the signed-in member and answer with its result once that is committed."""
-    return await _serve(request, lambda act: Served(_JSON.encode(work(act)), status))
+    """Run `work` for the signed-in member and answer with its result once that is committed.
+
+    A problem that is returned, not raised, is committed too: what it shows must stay in the journal.
+    """
+
+    def served(act: Act) -> Served | Problem:
+        result = work(act)
+        return result if isinstance(result, Problem) else Served(_JSON.encode(result), status)
+
+    return await _serve(request, served)
 
 
 async def perform_text(request: Request[Any, Any, Any], work: Callable[[Act], str]) -> Response[str]:
@@ -171,13 +179,13 @@ async def perform_once(
         return await _serve(request, once)
 
 
-async def _serve(request: Request[Any, Any, Any], work: Callable[[Act], Served]) -> Response[Any]:
+async def _serve(request: Request[Any, Any, Any], work: Callable[[Act], Served | Problem]) -> Response[Any]:
     deployment = deployment_of(request)
     token = token_of(request)
     circumstances = circumstances_of(request)
     asker: list[Identity] = []
 
-    def unit_of_work(unit: UnitOfWork) -> Served:
+    def unit_of_work(unit: UnitOfWork) -> Served | Problem:
         session = sessions.find(unit, token)
         if isinstance(session, PendingSession):
             raise NotSignedIn
@@ -190,6 +198,8 @@ async def _serve(request: Request[Any, Any, Any], work: Callable[[Act], Served])
     except Refusal as refused:
         await journal_refusal(deployment, asker[-1], refused)
         raise
+    if isinstance(served, Problem):
+        raise served
     return Response(content=served.body, status_code=served.status, media_type=served.media_type)
 
 

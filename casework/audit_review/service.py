@@ -70,10 +70,7 @@ def read_entries(act: Act, search: Search, cursor: int | None, limit: int) -> En
 def read_checkpoint(act: Act) -> str:
     """The newest signed checkpoint of the organisation's log."""
     act.require_org(Action.JOURNAL_VERIFY)
-    try:
-        return latest_checkpoint(act.unit.connection, act.org_id.bytes)
-    except NothingPublished:
-        raise Conflict("nothing_published") from None
+    return _newest_checkpoint(act)
 
 
 def read_proof(act: Act, entry_id: UUID) -> str:
@@ -91,10 +88,23 @@ def read_proof(act: Act, entry_id: UUID) -> str:
 
 
 def record_bundle(act: Act) -> tuple[UUID, str]:
-    """Decide and journal the export of the whole log; returns what the export needs."""
+    """Decide and journal the export of the whole log; returns what the export needs.
+
+    Raises:
+        Conflict: the log has no checkpoint yet.
+
+    """
     decision = act.require_org(Action.JOURNAL_VERIFY)
+    _newest_checkpoint(act)
     act.record(Deed("journal.export", policies=decision.policies))
     return act.org_id, act.identity.slug
+
+
+def _newest_checkpoint(act: Act) -> str:
+    try:
+        return latest_checkpoint(act.unit.connection, act.org_id.bytes)
+    except NothingPublished:
+        raise Conflict("nothing_published") from None
 
 
 def _view(act: Act, integrated: Integrated, opens_details: bool) -> EntryView:

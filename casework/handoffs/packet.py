@@ -95,7 +95,7 @@ def encode_part(header: Header, macs: Mapping[str, bytes], manifest: GroupManife
 def decode_part(
     raw: bytes, salt: bytes, group: Group, sender: UUID, receiver: UUID, digest: bytes
 ) -> PartPayload:
-    """Read an opened part and hold it against the digest.
+    """Read an opened part and hold it against the digest, which does not name a group that was not chosen.
 
     Raises:
         SealBroken: not a payload, or not the content that the digest names.
@@ -106,8 +106,11 @@ def decode_part(
         macs = {name: bytes.fromhex(mac) for name, mac in payload.macs.items()}
     except ValueError:
         raise SealBroken("not a part's payload") from None
-    own = group_mac(salt, group, payload.manifest.canonical())
     whole = content_digest(payload.header.manifest_header(sender, receiver), macs)
-    if not compare_digest(own, macs.get(group, b"")) or not compare_digest(whole, digest):
+    if group in macs:
+        is_own = compare_digest(group_mac(salt, group, payload.manifest.canonical()), macs[group])
+    else:
+        is_own = payload.manifest == EMPTY
+    if not is_own or not compare_digest(whole, digest):
         raise SealBroken("not the content that was consented to")
     return payload

@@ -85,7 +85,7 @@ async def give_second_factor(
     """Complete a session with a TOTP code (RFC 6238), and open the keys of the chosen membership.
 
     Raises:
-        SignInRefused: wrong or replayed code, journaled.
+        SignInRefused: wrong or replayed code, or a role that is not hers; journaled.
         Conflict: several roles and none named; the code is not consumed, and `extra` lists them.
         NotSignedIn: no such session.
 
@@ -102,6 +102,9 @@ async def give_second_factor(
             return False
         stretched = open_pending(token.key, token.id, pending.sealed)
         chosen = _choose_membership(unit.connection, pending, role or pending.role)
+        if chosen is None:
+            _refused(deployment, unit, found, who, "session.second_factor", "role")
+            return False
         # Compare and set: two requests with one code cannot both pass.
         consumed = unit.connection.execute(
             update(account)
@@ -211,7 +214,7 @@ def _account(connection: Connection, of: PendingSession | SignedIn) -> Row[Any]:
     return found
 
 
-def _choose_membership(connection: Connection, pending: PendingSession, role: str | None) -> Row[Any]:
+def _choose_membership(connection: Connection, pending: PendingSession, role: str | None) -> Row[Any] | None:
     rows = connection.execute(
         select(membership)
         .where(
@@ -226,9 +229,7 @@ def _choose_membership(connection: Connection, pending: PendingSession, role: st
     chosen = [row for row in rows if role is None or row.role == role]
     if len(chosen) > 1:
         raise Conflict("role_needed", "Choisissez votre rôle.", extra={"roles": [row.role for row in chosen]})
-    if not chosen:
-        raise NotSignedIn
-    return chosen[0]
+    return chosen[0] if chosen else None
 
 
 def _open_membership(
@@ -259,9 +260,16 @@ def _params(found: Row[Any]) -> KdfParams:
     return KdfParams(found.kdf_memory_kib, found.kdf_time, found.kdf_parallelism)
 
 
-def _refused(deployment: Deployment, unit: UnitOfWork, found: Row[Any] | None, who: Who, action: str) -> None:
+def _refused(
+    deployment: Deployment,
+    unit: UnitOfWork,
+    found: Row[Any] | None,
+    who: Who,
+    action: str,
+    reason: str = "credentials",
+) -> None:
     """Journal a refusal: in the organisation's log where the login is known, else in the deployment's own."""
-    deed = Deed(action, outcome=Outcome.DENIED, reason="credentials")
+    deed = Deed(action, outcome=Outcome.DENIED, reason=reason)
     if found is None:
         deployment.journal.record(unit, None, who, deed)
     else:

@@ -1,0 +1,106 @@
+"""What members of the tests' centre do: open a case, note, prepare a handoff, record its consent, send it."""
+
+from typing import Any
+
+from tests.casework.centre import CANARY, Centre, Client
+
+OCCURRED_AT = "2026-11-20T10:00:00Z"
+
+
+def told(group: str) -> str:
+    """A text of a group that is found again wherever it leaks."""
+    return f"{CANARY}-{group} à l’été"
+
+
+def content(group: str) -> dict[str, Any]:
+    if group == "identity":
+        return {"name_in_use": told(group)}
+    if group == "contact":
+        return {"phone": told(group)}
+    return {"summary": told(group)}
+
+
+def new_case(*groups: str) -> dict[str, Any]:
+    return {"public": "seeking", **{group: content(group) for group in ("identity", *groups)}}
+
+
+def follow_up(kind: str, *groups: str, **more: Any) -> dict[str, Any]:
+    return {
+        "type": kind,
+        "occurred_at": OCCURRED_AT,
+        "channel": "on_site",
+        "duration_minutes": 45,
+        "content": {group: told(group) for group in groups},
+        **more,
+    }
+
+
+async def open_case(client: Client, *groups: str) -> str:
+    created = await client.post("/cases", new_case(*groups))
+    return str(created["id"])
+
+
+async def note(client: Client, case: str, kind: str, *groups: str) -> str:
+    created = await client.post(f"/cases/{case}/follow-ups", follow_up(kind, *groups))
+    return str(created["id"])
+
+
+def handoff(*groups: str, to: str = "cidff", **more: Any) -> dict[str, Any]:
+    return {
+        "to": to,
+        "kind": "orientation",
+        "purpose": "legal_advice",
+        "urgency": "normal",
+        "service": f"{CANARY}-service",
+        "groups": list(groups),
+        **more,
+    }
+
+
+def consent(draft: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {
+        "content_digest": draft["content_digest"],
+        "means": "written",
+        "language": "fr",
+        "safe_contact_checked": True,
+        **more,
+    }
+
+
+async def draft(client: Client, case: str, *groups: str, **more: Any) -> dict[str, Any]:
+    drafted: dict[str, Any] = await client.post(f"/cases/{case}/handoffs", handoff(*groups, **more))
+    return drafted
+
+
+async def agree(client: Client, drafted: dict[str, Any], **more: Any) -> str:
+    given = await client.post(f"/handoffs/{drafted['id']}/consent", consent(drafted, **more))
+    return str(given["consent_id"])
+
+
+async def send(client: Client, drafted: dict[str, Any]) -> str:
+    await client.post(f"/handoffs/{drafted['id']}/sending", expect=200)
+    return str(drafted["id"])
+
+
+async def hand_over(client: Client, case: str, *groups: str, **more: Any) -> tuple[str, str]:
+    """Draft, consent and send; returns the handoff's id and the consent's."""
+    drafted = await draft(client, case, *groups, **more)
+    given = await agree(client, drafted)
+    return await send(client, drafted), given
+
+
+async def accept(client: Client, handoff_id: str, *logins: str) -> str:
+    """Accept for these members, or for herself; returns the new case."""
+    members = {"members": [str(client.centre.member(login)) for login in logins]} if logins else {}
+    accepted = await client.post(f"/handoffs/{handoff_id}/acceptance", members, expect=200)
+    return str(accepted["case_id"])
+
+
+def entries_of(items: list[dict[str, Any]], action: str, outcome: str | None = None) -> list[dict[str, Any]]:
+    """The entries of an action, newest first."""
+    return [item for item in items if item["action"] == action and outcome in {None, item["outcome"]}]
+
+
+async def denials(centre: Centre, slug: str, action: str) -> list[dict[str, Any]]:
+    """What was refused in an organisation, as its auditor reads it."""
+    return await centre.journal(slug, action=action, outcome="denied")
