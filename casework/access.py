@@ -20,7 +20,7 @@ from casework.columns import Column
 from casework.errors import MissingKey, NotFound
 from casework.facts import case_facts, matches_any
 from casework.journal import Deed, Touched
-from casework.loaded_case import LoadedCase
+from casework.loaded_case import LEGAL_NAME, LoadedCase
 from casework.shreds import PSEUDONYM, ShredMissing
 from crypto.dek import CaseKey, dek_row_is_dropped
 from crypto.drop import is_drop_envelope, seal_to_drop
@@ -33,7 +33,6 @@ from policies.facts import CaseFacts
 from policies.vocabulary import READ, Action, Fact, Group, Status
 
 Content = dict[str, Any]
-LEGAL_NAME = "legal_name"
 # A count says "1,000 or more" beyond this: an exact one costs and tells too much.
 COUNT_CAP = 1_000
 
@@ -202,7 +201,7 @@ class Access:
                 touched=[
                     Touched(
                         pseudonym(bytes(row.pseudonym_part), _shred(shreds, row.id, PSEUDONYM)),
-                        ((row.row.bytes, row.version),),
+                        ((row.row.bytes, row.version),) if self._shows_identity(row) else (),
                     )
                     for row in shown
                 ],
@@ -365,8 +364,12 @@ class Access:
 
         return store
 
+    def _shows_identity(self, row: Row[Any]) -> bool:
+        decision = self._act.decide_case(Action.CASE_READ_IDENTITY, _facts(row))
+        return row.frame is not None and decision.allowed and self._act.keyring.holds(Group.IDENTITY)
+
     def _identity(self, row: Row[Any], shred: bytes) -> Content | None:
-        if row.frame is None or not self._act.decide_case(Action.CASE_READ_IDENTITY, _facts(row)).allowed:
+        if not self._shows_identity(row):
             return None
         # A key left at the drop key is taken over when the case itself is opened.
         if dek_row_is_dropped(row.dek.blob):

@@ -7,7 +7,7 @@ from uuid import UUID
 from audit.entry import AuthLevel, Outcome
 from casework.database import UnitOfWork
 from casework.deployment import Deployment
-from casework.errors import AuthenticationStepNeeded, Forbidden, NotFound, Refusal
+from casework.errors import AuthenticationStepNeeded, Forbidden, NotFound, NotSignedIn, Refusal
 from casework.identity.sessions import SignedIn
 from casework.journal import JOURNAL, Deed, Receipt, Who
 from casework.keyring import Keyring
@@ -133,6 +133,7 @@ def begin_act(
     role = Role(session.role)
     auth = session.auth_level(unit.now)
     purpose = circumstances.purpose or _usual_purpose(role, professions)
+    _require_certified(deployment, unit, session)
     engine = deployment.engine(session.org_id)
     slug = deployment.slugs[session.org_id]
     who = Who(circumstances.request, circumstances.source, session.member_id, role, auth, purpose)
@@ -174,6 +175,15 @@ def record_denial(deployment: Deployment, unit: UnitOfWork, identity: Identity, 
         ),
         drop,
     )
+
+
+def _require_certified(deployment: Deployment, unit: UnitOfWork, session: SignedIn) -> None:
+    """Refuse a role or a profession that the signed directory does not give: the tables alone give none."""
+    directory = deployment.directories.known(unit.connection, session.org_id)
+    certified = directory.members.get(session.member_id.bytes)
+    held = (session.role, tuple(sorted(session.professions)))
+    if certified is None or (certified.role, tuple(sorted(certified.professions))) != held:
+        raise NotSignedIn
 
 
 def _usual_purpose(role: Role, professions: Collection[Profession]) -> Purpose:

@@ -25,6 +25,15 @@ class Directories:
         self._anchors = anchors
         self._known: dict[UUID, Directory] = {}
 
+    def root(self, org_id: UUID) -> bytes:
+        """The fingerprint of an organisation's root, from outside the database.
+
+        Raises:
+            AnchorMissing: the state directory does not know the organisation.
+
+        """
+        return self._anchors.root(org_id)
+
     def known(self, connection: Connection, org_id: UUID) -> Directory:
         """The directory as this process last saw it; good enough to seal to a drop key."""
         return self._known.get(org_id) or self.fresh(connection, org_id)

@@ -10,6 +10,8 @@ from sqlalchemy import Row
 from policies.facts import CaseFacts
 from policies.vocabulary import Group, Status
 
+LEGAL_NAME = "legal_name"
+
 
 @dataclass(frozen=True, slots=True)
 class LoadedCase:

@@ -4,6 +4,7 @@ A part is opened once, while its consent is live, by a holder of its group; its 
 the receiver's own case and the part destroyed.
 """
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -17,11 +18,11 @@ from casework.column_types import Sealed
 from casework.columns import Column
 from casework.errors import MissingKey
 from casework.follow_ups.tables import follow_up, follow_up_frame
-from casework.handoffs.moves import Move, apply_move
+from casework.handoffs.moves import Move, Moved, apply_move
 from casework.handoffs.packet import FollowUpItem, PartPayload, decode_part
 from casework.handoffs.tables import handoff_part, handoff_side
 from casework.journal import Deed, Touched
-from casework.loaded_case import LoadedCase
+from casework.loaded_case import LEGAL_NAME, LoadedCase
 from casework.organisations.partners import partner_slugs, signing_key_of
 from crypto.dek import CaseKey
 from crypto.drop import DropPrivate, drop_number
@@ -65,13 +66,17 @@ def take_in(act: Act, loaded: LoadedCase, group: Group, key: CaseKey) -> None:
     if not _still_waits(act, row.id):
         return
     side, part = _side_and_part(act, handoff_id, group)
-    if side is None or part is None or found is None or not found.consent_is_live:
+    if side is None or part is None or found is None or not _is_live(act, found, side):
         _clear_arrival(act, loaded, group)
         _destroy_part(act, handoff_id, group)
         _refuse(act, handoff_id, "consent_not_live")
         return
     sender = partner_slugs(act.unit.connection, act.org_id).get(side.partner_id)
-    if sender is not None and not _may_open(act, loaded, sender, found.was):
+    if sender is None:
+        _clear_arrival(act, loaded, group)
+        _refuse(act, handoff_id, "part_refused")
+        return
+    if not _may_open(act, loaded, sender, found.was):
         # A colleague who covers for the assigned one leaves the part as it is.
         return
     _clear_arrival(act, loaded, group)
@@ -92,6 +97,11 @@ def take_in(act: Act, loaded: LoadedCase, group: Group, key: CaseKey) -> None:
             detail={"groups": [group]},
         )
     )
+
+
+def _is_live(act: Act, found: Moved, side: Row[Any]) -> bool:
+    """By the neutral row, and by the expiry that the parts themselves are bound to."""
+    return found.consent_is_live and act.unit.now < side.consent_expires_at
 
 
 def _still_waits(act: Act, row: UUID) -> bool:
@@ -176,7 +186,12 @@ def _open_part(act: Act, side: Row[Any], group: Group, part: bytes) -> PartPaylo
     if not 1 <= number <= act.drop(group).number:
         raise SealBroken("sealed to a key that was never published")
     signer = signing_key_of(
-        act.unit.connection, act.org_id, side.partner_id, bytes(side.chain), side.signer_id
+        act.unit.connection,
+        act.deployment.directories,
+        act.org_id,
+        side.partner_id,
+        bytes(side.chain),
+        side.signer_id,
     )
     opened = open_part(address, _drop_private(act, group, number), signer, part)
     return decode_part(
@@ -191,12 +206,10 @@ def _write(
     rows: list[tuple[bytes, int]] = []
     if payload.fields:
         version = row.version + 1
-        place = Column.CASE_GROUP_FRAME.place(act.org_id, row.id, version)
-        frame = seal_frame(key, place, msgspec.json.encode(payload.fields))
         act.unit.connection.execute(
             update(case_group)
             .where(case_group.c.org_id == act.org_id, case_group.c.id == row.id)
-            .values(frame=Sealed(frame), version=version)
+            .values(version=version, **_frames(act, key, row.id, version, payload.fields))
         )
         rows.append((row.id.bytes, version))
     for item in payload.follow_ups:
@@ -205,6 +218,18 @@ def _write(
         _insert_frame(act, item.item, group, seal_frame(key, place, msgspec.json.encode(item.record)))
         rows.append((item.item.bytes, 1))
     return tuple(rows)
+
+
+def _frames(act: Act, key: CaseKey, row: UUID, version: int, fields: Mapping[str, Any]) -> dict[str, Sealed]:
+    """The group's frame; civil status has one of its own, whoever sent it."""
+    kept = {name: value for name, value in fields.items() if name != LEGAL_NAME}
+    place = Column.CASE_GROUP_FRAME.place(act.org_id, row, version)
+    frames = {"frame": Sealed(seal_frame(key, place, msgspec.json.encode(kept)))}
+    if key.group == Group.IDENTITY and LEGAL_NAME in fields:
+        place = Column.CASE_LEGAL_NAME.place(act.org_id, row, version)
+        civil = msgspec.json.encode({LEGAL_NAME: fields[LEGAL_NAME]})
+        frames[LEGAL_NAME] = Sealed(seal_frame(key, place, civil))
+    return frames
 
 
 def _require_own_items(act: Act, case_id: UUID, payload: PartPayload) -> None:

@@ -48,7 +48,9 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
     kind = "commit_failed" if isinstance(error, CommitFailed) else "request_failed"
     if isinstance(error, UnrecordedAccess):
         kind = "unrecorded_access"
-    log.error(kind, error=type(error).__name__, sqlstate=_sqlstate(error))
+    # A failed commit carries the type of its cause, and no text of it.
+    cause = str(error) if isinstance(error, CommitFailed) else None
+    log.error(kind, error=type(error).__name__, cause=cause, sqlstate=_sqlstate(error))
     return _problem(500, "internal", Problem.title)
 
 

@@ -163,7 +163,7 @@ async def perform_once(
     body = await request.body()
 
     def once(act: Act) -> Served:
-        use = idempotency.Use.of(act, request.method, request.url.path, key, body)
+        use = idempotency.Use.of(act, request.method, request.url.path.lower(), key, body)
         done = idempotency.find(act, use)
         if done is not None:
             return Served(_JSON.encode(again(act, done)), status)

@@ -1,7 +1,7 @@
 """The shred store: one random half of every key and pseudonym, kept apart so that erasure reaches the backups.
 
 It is its own SQLite file or its own PostgreSQL database, outside the main backup. `add` commits at once, before
-the unit of work it serves: an orphan left by a unit that then failed is harmless and swept later, a key without
+the unit of work it serves: an orphan left by a unit that then failed is harmless, a key without
 its half never exists.
 """
 

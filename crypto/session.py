@@ -89,20 +89,20 @@ def open_session(key: Secret, session: bytes, sealed: bytes) -> SessionKeys:
     return SessionKeys(org, member, Secret(daily), tuple(keks))
 
 
-def seal_pending(key: Secret, session: bytes, stretched: Secret) -> bytes:
+def seal_pending(key: Secret, session: bytes, account: bytes, stretched: Secret) -> bytes:
     """Return the stretched password of a session that still waits for its second factor.
 
     Layout: 01 | 01 | nonce 12 | ciphertext 32 | tag 16; associated data: those 2 bytes | "csm/pnd1" | session
-    32.
+    32 | account 16: the password of one account must not meet the second factor of another.
     """
     aead = aead_for(Algorithm.AES_256_GCM, key.reveal())
-    context = _PENDING_CONTEXT + exactly(session, HASH_SIZE)
+    context = _PENDING_CONTEXT + exactly(session, HASH_SIZE) + exactly(account, ID_SIZE)
     return seal_box(aead, PREFIX, context, exactly(stretched.reveal(), KEY_SIZE))
 
 
-def open_pending(key: Secret, session: bytes, sealed: bytes) -> Secret:
-    """Return the stretched password. Raises SealBroken as open_session does."""
-    return Secret(_open_row(key, _PENDING_CONTEXT + session, len(PREFIX), sealed))
+def open_pending(key: Secret, session: bytes, account: bytes, sealed: bytes) -> Secret:
+    """Return the stretched password. Raises SealBroken as open_session does, and for another account."""
+    return Secret(_open_row(key, _PENDING_CONTEXT + session + account, len(PREFIX), sealed))
 
 
 def seal_step_up(key: Secret, session: bytes, seed: Secret, expires_at: int) -> bytes:

@@ -1,7 +1,7 @@
 """Reading and verifying the organisation's journal. Every reading is itself an entry."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -60,7 +60,14 @@ def read_entries(act: Act, search: Search, cursor: int | None, limit: int) -> En
         limit=min(limit, PAGE_LIMIT),
     )
     opens_details = act.engine.decide_org(act.asker, Action.JOURNAL_DETAIL, act.context).allowed
-    act.record(Deed("journal.read", policies=decision.policies, count=len(found.entries)))
+    act.record(
+        Deed(
+            "journal.read",
+            policies=decision.policies,
+            count=len(found.entries),
+            detail={name: str(value) for name, value in asdict(search).items() if value is not None},
+        )
+    )
     return EntryPage(
         [_view(act, integrated, opens_details) for integrated in found.entries],
         str(found.cursor) if found.cursor is not None else None,

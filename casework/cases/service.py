@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Struct
 from sqlalchemy import delete, insert, update
 
-from casework.access import LEGAL_NAME, Access, Content
+from casework.access import Access, Content
 from casework.act import Act, refusal
 from casework.cases.schemas import (
     Assignments,
@@ -26,6 +26,7 @@ from casework.errors import NotNow, PreconditionFailed, bad_field
 from casework.identity.members import active_members
 from casework.ids import new_id
 from casework.journal import Deed, Touched
+from casework.loaded_case import LEGAL_NAME
 from casework.organisations.teams import existing_teams
 from casework.shreds import PSEUDONYM
 from crypto.dek import CaseKey, NewDek, new_dek, new_dek_to_drop
@@ -57,7 +58,7 @@ def create_case(act: Act, new: NewCase) -> CaseCreated:
         policies.update(decision.policies)
     case_id = new_id()
     person, rows = insert_case(act, case_id, contents)
-    _assign(act, case_id, [act.member_id])
+    assign_members(act, case_id, [act.member_id])
     act.unit.touched()
     act.record(
         Deed(
@@ -198,7 +199,7 @@ def set_assignments(act: Act, case_id: UUID, wanted: Assignments) -> Assignments
         act.unit.connection.execute(
             delete(table).where(table.c.org_id == act.org_id, table.c.case_id == case_id)
         )
-    _assign(act, case_id, wanted.members)
+    assign_members(act, case_id, wanted.members)
     if wanted.teams:
         act.unit.connection.execute(
             insert(case_team),
@@ -222,19 +223,20 @@ def touch_case(act: Act, case_id: UUID, *, contact: bool = False) -> None:
     )
 
 
-def assign_members(act: Act, case_id: UUID, members: list[UUID]) -> None:
-    """Assign members of this organisation to a case that has just come with a handoff.
+def require_members(act: Act, members: list[UUID]) -> None:
+    """Refuse an empty list, and one that names somebody who is not an active member here.
 
     Raises:
-        BadInput: one of them is not an active member.
+        BadInput: names the field and the rule.
 
     """
+    if not members:
+        raise bad_field("members", "nobody_assigned")
     if set(members) - active_members(act.unit.connection, act.org_id, members):
         raise bad_field("members", "unknown_member")
-    _assign(act, case_id, members)
 
 
-def _assign(act: Act, case_id: UUID, members: list[UUID]) -> None:
+def assign_members(act: Act, case_id: UUID, members: list[UUID]) -> None:
     if members:
         act.unit.connection.execute(
             insert(assignment),

@@ -36,7 +36,7 @@ class NewConsent(Struct, forbid_unknown_fields=True):
     expires_at: datetime | UnsetType = UNSET
     her_words: Prose | UnsetType = UNSET
     easy_to_read: bool = False
-    refusal_has_no_effect_said: bool = True
+    refusal_has_no_effect_said: bool | UnsetType = UNSET
     copy_given: bool | UnsetType = UNSET
 
 

@@ -126,7 +126,7 @@ def _errors(new: NewConsent, expires_at: datetime, now: datetime) -> list[FieldE
         ]
     if not new.safe_contact_checked:
         errors.append(FieldError("safe_contact_checked", "must_be_done"))
-    if not new.refusal_has_no_effect_said:
+    if new.refusal_has_no_effect_said is False:
         errors.append(FieldError("refusal_has_no_effect_said", "must_be_done"))
     if new.representative is not UNSET and not new.representative.conflict_checked:
         errors.append(FieldError("representative.conflict_checked", "must_be_done"))

@@ -138,10 +138,12 @@ class _Walk:
         await self._step(
             "Elle envoie sans accord : refusé (409).",
             social.post(f"{draft['path']}/sending", expect=HTTPStatus.CONFLICT),
+            Expected("avec", "handoff.send", Outcome.DENIED, social),
         )
         await self._step(
             "Elle enregistre un accord à un autre contenu : refusé (409).",
             social.post(f"{draft['path']}/consent", _consent(_NO_DIGEST), HTTPStatus.CONFLICT),
+            Expected("avec", "consent.record", Outcome.DENIED, social),
         )
 
     async def _send(self, social: Person, draft: Mapping[str, Any]) -> None:
@@ -224,6 +226,7 @@ class _Walk:
         await self._step(
             "Elle accepte une seconde fois : refusé (409).",
             jurist.post(f"{draft['path']}/acceptance", {}, HTTPStatus.CONFLICT),
+            Expected("cidff", "handoff.accept", Outcome.DENIED, jurist),
         )
 
         async def look() -> None:
@@ -288,8 +291,6 @@ class _Walk:
                 found += await self._attempt(f"étape {self._number} ({words})", auditor.find(wanted))
         for journaled in found:
             self._say(f"      {journaled}")
-        if not expected:
-            self._say("      rien à inscrire : rien n’a été ouvert ni changé")
         receipt = result.get("receipt") if isinstance(result, dict) else None
         if receipt is not None:
             _require(receipt["entry"] in {one.id for one in found}, "le reçu n’est pas au journal")

@@ -107,9 +107,12 @@ def parse_cursor(text: str | None) -> tuple[datetime, UUID] | None:
         return None
     moment, _, last = text.partition("~")
     try:
-        return datetime.fromisoformat(moment), UUID(last)
+        cursor = datetime.fromisoformat(moment), UUID(last)
     except ValueError:
         raise bad_field("cursor", "malformed") from None
+    if cursor[0].tzinfo is None:
+        raise bad_field("cursor", "malformed")
+    return cursor
 
 
 def follow_ups_of(

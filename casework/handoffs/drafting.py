@@ -18,6 +18,7 @@ from casework.handoffs.packet import FollowUpItem, GroupManifest, Header, digest
 from casework.handoffs.schemas import Draft, NewHandoff, PreviewGroup, PreviewItem
 from casework.handoffs.states import Side
 from casework.handoffs.tables import handoff, handoff_manifest, handoff_side
+from casework.loaded_case import LEGAL_NAME
 from casework.organisations.partners import Partner, find_partner
 from crypto.drop import seal_to_drop
 from crypto.handoff import new_salt
@@ -61,7 +62,7 @@ def draft_handoff(act: Act, case_id: UUID, new: NewHandoff) -> Draft:
         Forbidden, NotFound: see `Access.change_case`.
 
     """
-    partner = find_partner(act.unit.connection, act.org_id, new.to, act.unit.now)
+    partner = find_partner(act.unit.connection, act.deployment.directories, act.org_id, new.to, act.unit.now)
     if not all(partner.takes(group) for group in new.groups):
         raise bad_field("groups", "not_taken_by_receiver")
     access = Access(act)
@@ -122,6 +123,12 @@ def frozen_groups(act: Act, opened: OpenedCase, handoff_id: UUID) -> dict[Group,
         if content is not None:
             found[Group(compartment)] = msgspec.convert(content, FrozenGroup)
     return found
+
+
+def without_legal_name(frozen: FrozenGroup) -> FrozenGroup:
+    """A frozen group as it is shown to whoever may not read civil status."""
+    fields = {name: value for name, value in frozen.manifest.fields.items() if name != LEGAL_NAME}
+    return msgspec.structs.replace(frozen, manifest=msgspec.structs.replace(frozen.manifest, fields=fields))
 
 
 def _never_dropped(_frame: object) -> None:

@@ -7,9 +7,9 @@ from msgspec import UNSET
 from sqlalchemy import select
 
 from casework.act import Act
-from casework.cases.service import assign_members, insert_case
+from casework.cases.service import assign_members, insert_case, require_members
 from casework.columns import Column
-from casework.errors import Conflict, NotFound, bad_field
+from casework.errors import Conflict, NotFound
 from casework.handoffs.both_sides import (
     find,
     keep,
@@ -21,12 +21,13 @@ from casework.handoffs.both_sides import (
 )
 from casework.handoffs.envelopes import Handoff, not_now, require, require_readable, require_stage
 from casework.handoffs.moves import Move, apply_move
+from casework.handoffs.moves import Moved as Locked
 from casework.handoffs.schemas import Acceptance, Accepted, Moved, Outcome, Refusal
 from casework.handoffs.states import OFFERED, Side
 from casework.handoffs.tables import handoff_part
 from casework.ids import new_id
 from casework.journal import Deed, Touched
-from casework.organisations.partners import find_partner
+from casework.organisations.partners import partner_of
 from policies.facts import ConsentFacts
 from policies.vocabulary import Action, Group, Stage
 
@@ -44,19 +45,18 @@ def accept(act: Act, handoff_id: UUID, acceptance: Acceptance) -> Accepted:
     found = find(act, handoff_id, Action.HANDOFF_ACCEPT)
     looked = apply_move(act.unit, act.org_id, handoff_id, Move(None))
     _require_receiver(found, Action.HANDOFF_ACCEPT)
-    if looked is None or not looked.consent_is_live or looked.was not in OFFERED:
+    if not _is_offered(act, found, looked):
         require_readable(act, found, Action.HANDOFF_ACCEPT)
         dead = looked is not None and looked.was in OFFERED
         raise not_now(found, Action.HANDOFF_ACCEPT, "consent_not_live" if dead else "wrong_state")
     groups = frozenset(found.header.groups) if found.header is not None else frozenset()
     live = ConsentFacts(live=True, same_content=True, to=act.identity.slug, groups=groups)
     policies = require(act, found, Action.HANDOFF_ACCEPT, live)
+    members = acceptance.members if acceptance.members is not UNSET else [act.member_id]
+    require_members(act, members)
     make_move(act, found, Action.HANDOFF_ACCEPT, Move(Stage.ACCEPTED))
     case_id = new_id()
     person, _ = insert_case(act, case_id, {}, dict.fromkeys(_arrived_groups(act, handoff_id), handoff_id))
-    members = acceptance.members if acceptance.members is not UNSET else [act.member_id]
-    if not members:
-        raise bad_field("members", "nobody_assigned")
     assign_members(act, case_id, members)
     keep(act, handoff_id, case_sealed=seal_to_own(act, Column.HANDOFF_CASE, handoff_id, case_id.bytes))
     act.unit.touched()
@@ -82,7 +82,8 @@ def refuse(act: Act, handoff_id: UUID, refusal: Refusal) -> Moved:
     require_stage(act, found, Action.HANDOFF_DECLINE, Stage.DECLINED)
     policies = require(act, found, Action.HANDOFF_DECLINE)
     reply = msgspec.json.encode(refusal)
-    partner = find_partner(act.unit.connection, act.org_id, found.partner_slug, act.unit.now)
+    # An answer is owed even to a partner whose card has run out.
+    partner = partner_of(act.unit.connection, act.deployment.directories, act.org_id, found.row.partner_id)
     make_move(
         act,
         found,
@@ -116,6 +117,13 @@ def review_acceptance(act: Act, handoff_id: UUID) -> Accepted:
     if found.case_id is None:
         raise Conflict("wrong_state")
     return Accepted(found.case_id, receipt_of(act, handoff_id, "handoff.read"))
+
+
+def _is_offered(act: Act, found: Handoff, looked: Locked | None) -> bool:
+    """Whether it may be taken on: by the neutral row, and by the expiry that its parts are bound to."""
+    if looked is None or not looked.consent_is_live or looked.was not in OFFERED:
+        return False
+    return found.side is not Side.RECEIVER or bool(act.unit.now < found.row.consent_expires_at)
 
 
 def _require_receiver(found: Handoff, action: Action) -> None:

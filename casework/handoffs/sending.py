@@ -49,7 +49,9 @@ def send(act: Act, handoff_id: UUID) -> Sent:
     opened = Access(act).open_case(found.case_id, action="handoff.prepare")
     header, frozen = _frozen(act, opened, found)
     _require_sources_unmoved(act, opened, found, frozen)
-    partner = find_partner(act.unit.connection, act.org_id, found.partner_slug, act.unit.now)
+    partner = find_partner(
+        act.unit.connection, act.deployment.directories, act.org_id, found.partner_slug, act.unit.now
+    )
     content = Header(found.row.kind, header.service, header.purpose, found.row.urgency)
     parts = _seal_parts(act, found, given, partner, content, frozen, signing)
     delivery = Delivery(

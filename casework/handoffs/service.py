@@ -10,7 +10,7 @@ from casework.consents.schemas import ConsentRecorded, NewConsent, Withdrawal, W
 from casework.consents.service import consent_of, find_consent, record_consent, withdraw_consent
 from casework.errors import Conflict
 from casework.handoffs.both_sides import find, make_move, record_both
-from casework.handoffs.drafting import frozen_groups, view_draft
+from casework.handoffs.drafting import frozen_groups, view_draft, without_legal_name
 from casework.handoffs.envelopes import (
     as_handoff,
     facts_of,
@@ -119,6 +119,8 @@ def review_draft(act: Act, handoff_id: UUID) -> Draft:
         found.case_id, action="handoff.preview", contents=False, also=lambda: [(handoff_id, 1)]
     )
     frozen = frozen_groups(act, opened, handoff_id)
+    if not act.decide_case(Action.CASE_READ_LEGAL_NAME, opened.loaded.facts).allowed:
+        frozen = {group: without_legal_name(part) for group, part in frozen.items()}
     return view_draft(handoff_id, found.stage, bytes(found.row.content_digest), frozen)
 
 

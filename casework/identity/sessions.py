@@ -82,12 +82,10 @@ class SignedIn:
     active: bool
     keys: SessionKeys
     step_up: Sealed | None
-    step_up_until: datetime | None
     expires_at: datetime
 
     def auth_level(self, now: datetime) -> AuthLevel:
-        stepped = self.step_up_until is not None and now < self.step_up_until
-        return AuthLevel.STEP_UP if stepped else AuthLevel.MFA
+        return AuthLevel.STEP_UP if self.signing_key(now) is not None else AuthLevel.MFA
 
     def signing_key(self, now: datetime) -> SigningKey | None:
         """The member's signing key during a step-up, else None."""
@@ -148,7 +146,9 @@ def find(unit: UnitOfWork, token: Token) -> PendingSession | SignedIn:
         )
         .where(membership.c.org_id == row.org_id, membership.c.id == row.member_id)
     ).one()
-    if not who.active:
+    keys = open_session(token.key, token.id, row.keys.blob)
+    # The row is the database's to change; what it was sealed for is not.
+    if not who.active or (keys.org, keys.member) != (row.org_id.bytes, row.member_id.bytes):
         raise NotSignedIn
     return SignedIn(
         token=token,
@@ -159,9 +159,8 @@ def find(unit: UnitOfWork, token: Token) -> PendingSession | SignedIn:
         role=who.role,
         professions=tuple(filter(None, who.professions.split(","))),
         active=True,
-        keys=open_session(token.key, token.id, row.keys.blob),
+        keys=keys,
         step_up=row.step_up_keys,
-        step_up_until=row.step_up_until,
         expires_at=row.expires_at,
     )
 

@@ -68,7 +68,7 @@ async def sign_in(deployment: Deployment, who: Who, login: str, password: str, r
             return None
         secret = new_token()
         token = Token.of(deployment.pepper, secret)
-        sealed = seal_pending(token.key, token.id, stretched)
+        sealed = seal_pending(token.key, token.id, found.id.bytes, stretched)
         expires_at = sessions.begin(unit.connection, token, found, sealed, role, unit.now)
         _record(deployment, unit, found.org_id, who, Deed("session.create"), AuthLevel.PASSWORD)
         return Begun(secret, expires_at)
@@ -100,7 +100,7 @@ async def give_second_factor(
         if step is None:
             _refused(deployment, unit, found, who, "session.second_factor")
             return False
-        stretched = open_pending(token.key, token.id, pending.sealed)
+        stretched = open_pending(token.key, token.id, found.id.bytes, pending.sealed)
         chosen = _choose_membership(unit.connection, pending, role or pending.role)
         if chosen is None:
             _refused(deployment, unit, found, who, "session.second_factor", "role")

@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import Connection, Row, insert, select, update
 
 from casework.errors import bad_field
+from casework.keyring import Directories
 from casework.organisations.tables import key_directory, partner
 from crypto.directory import Directory, Floor, verify_directory
 from crypto.directory_entries import DirectoryEntry
@@ -43,7 +44,9 @@ class Partner:
         return any(self.directory.holds(member, group) for member in self.directory.members)
 
 
-def find_partner(connection: Connection, org_id: UUID, slug: str, now: datetime) -> Partner:
+def find_partner(
+    connection: Connection, directories: Directories, org_id: UUID, slug: str, now: datetime
+) -> Partner:
     """The partner of this slug.
 
     Raises:
@@ -58,7 +61,22 @@ def find_partner(connection: Connection, org_id: UUID, slug: str, now: datetime)
         raise bad_field("to", "unknown_partner")
     if now >= row.valid_until:
         raise bad_field("to", "card_expired")
-    return _verified(row, bytes(row.chain))
+    return _verified(directories, row, bytes(row.chain))
+
+
+def partner_of(connection: Connection, directories: Directories, org_id: UUID, partner_id: UUID) -> Partner:
+    """A partner whose handoff this organisation holds; its card may have run out.
+
+    Raises:
+        DirectoryRefused: no such partner, or its stored chain is not its own.
+
+    """
+    row = connection.execute(
+        select(partner).where(partner.c.org_id == org_id, partner.c.partner_id == partner_id)
+    ).one_or_none()
+    if row is None:
+        raise DirectoryRefused(DirectoryFault.NO_ROOT)
+    return _verified(directories, row, bytes(row.chain))
 
 
 def own_chain(connection: Connection, org_id: UUID) -> bytes:
@@ -75,7 +93,12 @@ def partner_slugs(connection: Connection, org_id: UUID) -> dict[UUID, str]:
 
 
 def signing_key_of(
-    connection: Connection, org_id: UUID, sender_id: UUID, chain: bytes, signer_id: UUID
+    connection: Connection,
+    directories: Directories,
+    org_id: UUID,
+    sender_id: UUID,
+    chain: bytes,
+    signer_id: UUID,
 ) -> bytes:
     """The public signing key of a packet's signer, as the chain that the packet carries certifies it.
 
@@ -91,10 +114,10 @@ def signing_key_of(
     ).one_or_none()
     if row is None:
         raise DirectoryRefused(DirectoryFault.NO_ROOT)
-    carried = verify_directory(sender_id.bytes, decode_chain(chain), bytes(row.root_fingerprint), None)
+    carried = verify_directory(sender_id.bytes, decode_chain(chain), directories.root(sender_id), None)
     newest = carried
     if chain != bytes(row.chain):
-        known = _verified(row, bytes(row.chain)).directory
+        known = _verified(directories, row, bytes(row.chain)).directory
         if carried.epoch <= known.epoch:
             known.require_floor(carried.floor)
             newest = known
@@ -148,9 +171,10 @@ def remember_partner(
     )
 
 
-def _verified(row: Row[Any], chain: bytes) -> Partner:
+def _verified(directories: Directories, row: Row[Any], chain: bytes) -> Partner:
+    # The root is the one remembered outside the database: a row that names another redirects nothing.
     floor = Floor(row.epoch, bytes(row.head))
     directory = verify_directory(
-        row.partner_id.bytes, decode_chain(chain), bytes(row.root_fingerprint), floor
+        row.partner_id.bytes, decode_chain(chain), directories.root(row.partner_id), floor
     )
     return Partner(row.partner_id, row.slug, row.name, directory)

@@ -37,8 +37,10 @@ from crypto.secret import Secret
 from crypto.session import (
     SessionKeys,
     new_token,
+    open_pending,
     open_session,
     open_step_up,
+    seal_pending,
     seal_session,
     seal_step_up,
     session_id,
@@ -288,3 +290,13 @@ def test_a_step_up_does_not_open_in_another_session_nor_as_a_session() -> None:
 def test_a_step_up_with_any_flipped_byte_is_refused(where: int, flip: int) -> None:
     with pytest.raises((SealBroken, AlgorithmRefused)):
         open_step_up(SESSION_KEY, SESSION, flipped(STEPPED_UP, where, flip), now=0)
+
+
+def test_a_pending_session_opens_for_its_account_and_session_alone() -> None:
+    account, other = bytes([1]) * 16, bytes([2]) * 16
+    stretched = Secret.random()
+    sealed = seal_pending(SESSION_KEY, SESSION, account, stretched)
+    assert open_pending(SESSION_KEY, SESSION, account, sealed) == stretched
+    for session, whose in ((SESSION, other), (session_id(new_token()), account)):
+        with pytest.raises(SealBroken):
+            open_pending(SESSION_KEY, session, whose, sealed)
