@@ -15,6 +15,8 @@ from sqlalchemy import Connection, func, make_url, select
 from audit.entry import Entry
 from audit.log import Filters, entries
 from audit.tables import DEPLOYMENT_LOG
+from casework.anchors import Anchors
+from casework.keyring import Directories
 from casework.organisations.partners import find_partner
 from casework.organisations.tables import key_directory, organisation
 from casework.schema import migrate
@@ -140,7 +142,8 @@ def test_a_card_whose_root_was_compared_is_stored_and_can_be_renewed(founded: Pl
         )
         assert ran.code == 0, ran
     org_id, in_a_week = id_of(founded, "avec"), datetime.now(UTC) + timedelta(days=7)
-    partner = read(founded, lambda connection: find_partner(connection, org_id, "cidff", in_a_week))
+    known = Directories(Anchors(founded.state))
+    partner = read(founded, lambda connection: find_partner(connection, known, org_id, "cidff", in_a_week))
     assert (partner.id, partner.slug) == (id_of(founded, "cidff"), "cidff")
 
 
@@ -164,6 +167,7 @@ def test_a_card_is_refused_under_another_fingerprint_or_name(founded: Place) -> 
             founded,
             lambda connection: find_partner(
                 connection,
+                Directories(Anchors(founded.state)),
                 connection.execute(select(organisation.c.id).limit(1)).scalar_one(),
                 "cidff",
                 datetime.now(UTC),
