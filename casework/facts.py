@@ -1,6 +1,6 @@
 """Each fact about a case, once, as SQL: point reads select it, lists put it in WHERE.
 
-With `casework.access`, the only place that reads another slice's tables.
+With `casework.access` and `casework.packets`, the only place that reads another slice's tables.
 """
 
 from collections.abc import Sequence

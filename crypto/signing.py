@@ -9,8 +9,6 @@ from crypto.errors import SignatureRefused
 from crypto.secret import KEY_SIZE, Secret
 from crypto.widths import exactly
 
-VERIFY_KEY_SIZE = 32
-
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:

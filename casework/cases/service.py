@@ -237,6 +237,7 @@ def require_members(act: Act, members: list[UUID]) -> None:
 
 
 def assign_members(act: Act, case_id: UUID, members: list[UUID]) -> None:
+    """Assign members to a case; `require_members` has judged them before anything was written."""
     if members:
         act.unit.connection.execute(
             insert(assignment),
