@@ -30,10 +30,11 @@ types: .venv/.installed
 # Order: cheapest first. `test` holds foundations, migrations and drift, slices, access matrix, journeys.
 check: lint contracts types test
 
-# Writes both lock files anew from pyproject.toml (needs uv).
+# Writes the lock files anew from pyproject.toml (needs uv).
 lock:
 	uv pip compile --python-version 3.11 --universal --generate-hashes --no-header --no-emit-index-url pyproject.toml -o requirements.txt
 	uv pip compile --python-version 3.11 --universal --generate-hashes --no-header --no-emit-index-url --extra dev pyproject.toml -o requirements-dev.txt
+	uv pip compile --python-version 3.11 --universal --generate-hashes --no-header --no-emit-index-url --extra bench -c requirements.txt pyproject.toml -o requirements-bench.txt
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

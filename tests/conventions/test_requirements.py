@@ -8,7 +8,7 @@ import pytest
 
 from tests.conventions.project import ROOT
 
-_LOCKS = ("requirements.txt", "requirements-dev.txt")
+_LOCKS = ("requirements.txt", "requirements-dev.txt", "requirements-bench.txt")
 _PINNED = re.compile(r"([a-z0-9][a-z0-9-]*)(?:\[[a-z0-9,-]+\])?==[\w.+!]+(?: ;.*)?")
 _HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
 
@@ -56,8 +56,11 @@ def test_what_the_project_asks_for_is_locked() -> None:
     for_developers = names(project()["optional-dependencies"]["dev"])
     assert asked <= requirements("requirements.txt").keys()
     assert asked | for_developers <= requirements("requirements-dev.txt").keys()
+    compared = names(project()["optional-dependencies"]["bench"])
+    assert asked | compared <= requirements("requirements-bench.txt").keys()
 
 
 def test_developers_run_what_is_delivered() -> None:
-    delivered, developed = (requirements(lock) for lock in _LOCKS)
-    assert {name: developed[name] for name in delivered} == delivered
+    delivered, *others = (requirements(lock) for lock in _LOCKS)
+    for lock in others:
+        assert {name: lock[name] for name in delivered} == delivered
