@@ -10,15 +10,15 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, and_, func, select, update
+from sqlalchemy import select, update
 
-from casework import packets
+from casework import case_queries, packets
 from casework.act import Act, refusal
+from casework.case_queries import COUNT_CAP
 from casework.cases.tables import case_file, case_group
 from casework.column_types import Sealed
 from casework.columns import Column
 from casework.errors import MissingKey, NotFound
-from casework.facts import case_facts, matches_any
 from casework.journal import Deed, Touched
 from casework.loaded_case import LEGAL_NAME, LoadedCase
 from casework.shreds import PSEUDONYM, ShredMissing
@@ -30,11 +30,11 @@ from crypto.opener import open_frame
 from crypto.place import Place
 from policies.engine import Decision
 from policies.facts import CaseFacts
-from policies.vocabulary import READ, Action, Fact, Group, Status
+from policies.vocabulary import READ, Action, Group, Status
 
 Content = dict[str, Any]
-# A count says "1,000 or more" beyond this: an exact one costs and tells too much.
-COUNT_CAP = 1_000
+_CONTENT = msgspec.json.Decoder(Content)
+_EVERY_HALF = (PSEUDONYM, *Group)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,17 +183,21 @@ class Access:
         """The newest cases that the asker may list, with what she may see of each identity."""
         act = self._act
         cubes = act.engine.list_filter(act.asker, Action.CASE_LIST, act.context)
-        conditions = [
-            case_file.c.org_id == act.org_id,
-            matches_any(cubes, case_facts(act.member_id, act.unit.now)),
-        ]
-        if status is not None:
-            conditions.append(case_file.c.status == status)
-        capped = select(case_file.c.id).where(*conditions).limit(COUNT_CAP + 1).subquery()
-        count = act.unit.connection.execute(select(func.count()).select_from(capped)).scalar_one()
-        rows = self._page(conditions if after is None else [*conditions, case_file.c.id < after], limit + 1)
+        values = {
+            "org": act.org_id,
+            "member": act.member_id,
+            "now": act.unit.now,
+            "status": status,
+            "after": after,
+            "limit": limit + 1,
+        }
+        by_status = status is not None
+        [counted] = case_queries.count_of(cubes, by_status=by_status).rows(act.unit.connection, values)
+        page = case_queries.page_of(cubes, by_status=by_status, continued=after is not None)
+        rows = page.rows(act.unit.connection, values)
         shown = rows[:limit]
         shreds = act.deployment.shreds.of(act.org_id, [row.id for row in shown], (PSEUDONYM, Group.IDENTITY))
+        readable = [self._shows_identity(row) for row in shown]
         act.unit.touched()
         act.record(
             Deed(
@@ -201,48 +205,23 @@ class Access:
                 touched=[
                     Touched(
                         pseudonym(bytes(row.pseudonym_part), _shred(shreds, row.id, PSEUDONYM)),
-                        ((row.row.bytes, row.version),) if self._shows_identity(row) else (),
+                        ((row.row.bytes, row.version),) if is_readable else (),
                     )
-                    for row in shown
+                    for row, is_readable in zip(shown, readable, strict=True)
                 ],
                 count=len(shown),
             )
         )
         items = [
             ListedCase(
-                row.id, Status(row.status), self._identity(row, _shred(shreds, row.id, Group.IDENTITY))
+                row.id,
+                Status(row.status),
+                self._identity(row, _shred(shreds, row.id, Group.IDENTITY)) if is_readable else None,
             )
-            for row in shown
+            for row, is_readable in zip(shown, readable, strict=True)
         ]
         following = shown[-1].id if len(rows) > limit else None
-        return CasePage(items, following, min(count, COUNT_CAP), count > COUNT_CAP)
-
-    def _page(self, conditions: Sequence[ColumnElement[bool]], limit: int) -> Sequence[Row[Any]]:
-        facts = case_facts(self._act.member_id, self._act.unit.now)
-        # LIMIT before joining the keys: else every listed case's are fetched.
-        page = (
-            select(case_file.c.id, case_file.c.status, case_file.c.pseudonym_part)
-            .add_columns(*(expression.label(fact) for fact, expression in facts.items()))
-            .where(*conditions)
-            .order_by(case_file.c.id.desc())
-            .limit(limit)
-            .subquery()
-        )
-        group = case_group
-        return self._act.unit.connection.execute(
-            select(page, group.c.id.label("row"), group.c.dek, group.c.dek_generation, group.c.frame)
-            .add_columns(group.c.version)
-            .join_from(
-                page,
-                group,
-                and_(
-                    group.c.org_id == self._act.org_id,
-                    group.c.case_id == page.c.id,
-                    group.c.compartment == Group.IDENTITY,
-                ),
-            )
-            .order_by(page.c.id.desc())
-        ).all()
+        return CasePage(items, following, min(counted.found, COUNT_CAP), counted.found > COUNT_CAP)
 
     def change_case(self, case_id: UUID, actions: Iterable[Action], *, reason: bool = False) -> ChangingCase:
         """Lock a case for a change that needs all of `actions`.
@@ -253,12 +232,8 @@ class Access:
 
         """
         wanted = list(actions)
-        # Lock first, in a statement of its own: what is read after it cannot be older than the lock.
-        self._act.unit.connection.execute(
-            select(case_file.c.id)
-            .where(case_file.c.org_id == self._act.org_id, case_file.c.id == case_id)
-            .with_for_update()
-        )
+        # Lock first: what is decided here must still hold when the change is written.
+        case_queries.LOCK.rows(self._act.unit.connection, {"org": self._act.org_id, "case": case_id})
         loaded = self._load(case_id)
         decisions = [self._act.decide_case(action, loaded.facts, reason=reason) for action in wanted]
         denied = next(((a, d) for a, d in zip(wanted, decisions, strict=True) if not d.allowed), None)
@@ -285,33 +260,16 @@ class Access:
 
     def facts_of(self, case_id: UUID) -> CaseFacts | None:
         """The facts of a case for the asker, and nothing else of it; None where it is not there."""
-        facts = case_facts(self._act.member_id, self._act.unit.now)
-        row = self._act.unit.connection.execute(
-            select(case_file.c.status)
-            .add_columns(*(expression.label(fact) for fact, expression in facts.items()))
-            .where(case_file.c.org_id == self._act.org_id, case_file.c.id == case_id)
-        ).one_or_none()
+        row = case_queries.FACTS.row(self._act.unit.connection, self._values(case_id))
         return _facts(row) if row is not None else None
 
     def _load(self, case_id: UUID) -> LoadedCase:
         act = self._act
-        facts = case_facts(act.member_id, act.unit.now)
-        query = (
-            select(case_file.c.status, case_file.c.version.label("case_version"), case_file.c.pseudonym_part)
-            .add_columns(*(expression.label(fact) for fact, expression in facts.items()))
-            .add_columns(*case_group.c)
-            .join_from(
-                case_file,
-                case_group,
-                and_(case_group.c.org_id == case_file.c.org_id, case_group.c.case_id == case_file.c.id),
-            )
-            .where(case_file.c.org_id == act.org_id, case_file.c.id == case_id)
-        )
-        rows = act.unit.connection.execute(query).all()
+        rows = case_queries.LOAD.rows(act.unit.connection, self._values(case_id))
         if not rows:
             raise NotFound("case.open", reason="not_found", tried={"case": str(case_id)})
         first = rows[0]
-        shreds = act.deployment.shreds.of(act.org_id, [case_id], (PSEUDONYM, *Group))
+        shreds = act.deployment.shreds.of(act.org_id, [case_id], _EVERY_HALF)
         return LoadedCase(
             id=case_id,
             status=Status(first.status),
@@ -321,6 +279,10 @@ class Access:
             groups={Group(row.compartment): row for row in rows},
             shreds={group: _shred(shreds, case_id, group) for group in Group},
         )
+
+    def _values(self, case_id: UUID) -> dict[str, Any]:
+        act = self._act
+        return {"org": act.org_id, "case": case_id, "member": act.member_id, "now": act.unit.now}
 
     def _require_listable(self, loaded: LoadedCase) -> Decision:
         decision = self._act.decide_case(Action.CASE_LIST, loaded.facts)
@@ -352,25 +314,22 @@ class Access:
         return content
 
     def _store(self, row: UUID, column: str, envelope: Sealed) -> Callable[[Sealed], None]:
-        # Only over the very envelope that was opened: a change may have come between.
-        this = (
-            case_group.c.org_id == self._act.org_id,
-            case_group.c.id == row,
-            case_group.c[column] == envelope,
-        )
-
         def store(frame: Sealed) -> None:
+            # Only over the very envelope that was opened: a change may have come between.
+            this = (
+                case_group.c.org_id == self._act.org_id,
+                case_group.c.id == row,
+                case_group.c[column] == envelope,
+            )
             self._act.unit.connection.execute(update(case_group).where(*this).values({column: frame}))
 
         return store
 
-    def _shows_identity(self, row: Row[Any]) -> bool:
+    def _shows_identity(self, row: Any) -> bool:
         decision = self._act.decide_case(Action.CASE_READ_IDENTITY, _facts(row))
         return row.frame is not None and decision.allowed and self._act.keyring.holds(Group.IDENTITY)
 
-    def _identity(self, row: Row[Any], shred: bytes) -> Content | None:
-        if not self._shows_identity(row):
-            return None
+    def _identity(self, row: Any, shred: bytes) -> Content | None:
         # A key left at the drop key is taken over when the case itself is opened.
         if dek_row_is_dropped(row.dek.blob):
             return None
@@ -390,8 +349,15 @@ class Access:
         return self._load(loaded.id)
 
 
-def _facts(row: Row[Any]) -> CaseFacts:
-    return CaseFacts(**{fact.value: bool(getattr(row, fact)) for fact in Fact}, status=Status(row.status))
+def _facts(row: Any) -> CaseFacts:
+    return CaseFacts(
+        mine=bool(row.mine),
+        my_team=bool(row.my_team),
+        restricted=bool(row.restricted),
+        conflict=bool(row.conflict),
+        glass=bool(row.glass),
+        status=Status(row.status),
+    )
 
 
 def _case_key(act: Act, loaded: LoadedCase, group: Group) -> CaseKey | None:
@@ -418,7 +384,8 @@ def _open(act: Act, key: CaseKey, place: Place, sealed: Sealed, store: Callable[
         store(Sealed(seal_frame(key, place, plaintext)))
     else:
         plaintext = open_frame(key, place, sealed.blob)
-    return msgspec.json.decode(plaintext, type=Content)
+    content: Content = _CONTENT.decode(plaintext)
+    return content
 
 
 def _keep_none(_frame: Sealed) -> None:

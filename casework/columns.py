@@ -23,6 +23,9 @@ class Column(Enum):
     HANDOFF_MANIFEST = (5, 1)
     JOURNAL_DETAIL = (6, 1)
 
+    def __init__(self, table: int, column: int) -> None:
+        self.table = table
+        self.column = column
+
     def place(self, org: UUID, row: UUID, row_version: int) -> Place:
-        table, column = self.value
-        return Place(org=org.bytes, table=table, column=column, row=row.bytes, row_version=row_version)
+        return Place(org.bytes, self.table, self.column, row.bytes, row_version)

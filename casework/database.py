@@ -17,6 +17,7 @@ from sqlalchemy import Connection, MetaData, text
 from audit.entry import Entry
 from audit.log import record
 from casework.clock import Clock
+from casework.statements import run_hot
 
 T = TypeVar("T")
 
@@ -63,7 +64,7 @@ class UnitOfWork:
 
     def record(self, log: bytes, entry: Entry, detail: bytes | None = None) -> None:
         """Put a journal entry into this very transaction."""
-        record(self.connection, log, entry, detail)
+        record(self.connection, log, entry, detail, execute=run_hot)
         self._recorded += 1
 
     def touched(self) -> None:

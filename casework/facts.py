@@ -7,15 +7,22 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, FromClause, and_, exists, false, not_, or_
+from sqlalchemy import BindParameter, ColumnElement, FromClause, and_, bindparam, exists, false, not_, or_
 
 from casework.cases.tables import assignment, break_glass, case_conflict, case_file, case_team
+from casework.column_types import Id, Moment
 from casework.organisations.tables import team_member
 from policies.filters import Cube
 from policies.vocabulary import Fact
 
+# The asker and the moment of a statement that is prepared once: its caller gives `member` and `now`.
+MEMBER: BindParameter[UUID] = bindparam("member", type_=Id)
+NOW: BindParameter[datetime] = bindparam("now", type_=Moment)
 
-def case_facts(member_id: UUID, now: datetime) -> dict[Fact, ColumnElement[bool]]:
+
+def case_facts(
+    member_id: UUID | BindParameter[UUID], now: datetime | BindParameter[datetime]
+) -> dict[Fact, ColumnElement[bool]]:
     """The facts of the `case_file` row of the enclosing query, relative to one member.
 
     `mine`: she is assigned. `my_team`: one of her teams is. `glass`: she holds an unexpired emergency access.
@@ -37,7 +44,7 @@ def matches_any(cubes: Sequence[Cube], facts: dict[Fact, ColumnElement[bool]]) -
     branches = [
         and_(
             *(facts[fact] if wanted else not_(facts[fact]) for fact, wanted in cube.required),
-            case_file.c.status.in_(sorted(cube.statuses)),
+            or_(*(case_file.c.status == status for status in sorted(cube.statuses))),
         )
         for cube in cubes
     ]

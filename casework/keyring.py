@@ -74,7 +74,7 @@ class Directories:
 
 
 def open_grants(connection: Connection, directory: Directory, keys: SessionKeys) -> tuple[Kek, ...]:
-    """Every KEK that the member's standing grants give her.
+    """Every KEK that the member's standing grants give her and `keys` does not hold yet.
 
     Raises:
         GrantRefused: a row of the database is not what the directory certifies.
@@ -82,15 +82,16 @@ def open_grants(connection: Connection, directory: Directory, keys: SessionKeys)
     """
     member = UUID(bytes=keys.member)
     rows = connection.execute(
-        select(key_grant.c.epoch, key_grant.c.sealed)
+        select(key_grant.c.epoch, key_grant.c.compartment, key_grant.c.kek_no, key_grant.c.sealed)
         .where(key_grant.c.org_id == UUID(bytes=keys.org), key_grant.c.member_id == member)
         .order_by(key_grant.c.epoch)
     ).all()
     standing = {grant.epoch for grant in directory.grants_of(keys.member)}
+    held = {(kek.group, kek.number) for kek in keys.keks}
     return tuple(
-        open_grant(directory, epoch, sealed.blob, keys.member, keys.daily_private)
-        for epoch, sealed in rows
-        if epoch in standing
+        open_grant(directory, row.epoch, row.sealed.blob, keys.member, keys.daily_private)
+        for row in rows
+        if row.epoch in standing and (row.compartment, row.kek_no) not in held
     )
 
 

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row
-
 from policies.facts import CaseFacts
 from policies.vocabulary import Group, Status
 
@@ -22,5 +20,5 @@ class LoadedCase:
     version: int
     facts: CaseFacts
     pseudonym: bytes
-    groups: Mapping[Group, Row[Any]]
+    groups: Mapping[Group, Any]
     shreds: Mapping[Group, bytes]

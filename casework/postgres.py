@@ -5,11 +5,12 @@ has a role and an engine of its own.
 """
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import URL, Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.util import await_only
 
 from casework.clock import Clock
 from casework.database import CommitFailed, Database, UnitOfWork, UnsafeDatabase
@@ -61,6 +62,9 @@ class PostgresDatabase(Database):
         unit = UnitOfWork(connection, self.clock.now())
         transaction = connection.begin()
         try:
+            # Hot statements go past SQLAlchemy's adapter, which begins only before a statement of its own.
+            adapter: Any = connection.connection.dbapi_connection
+            await_only(adapter._start_transaction())  # noqa: SLF001 - it has no other name
             result = work(unit)
             unit.ensure_recorded()
         except BaseException:

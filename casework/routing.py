@@ -13,7 +13,6 @@ import msgspec
 import structlog
 from litestar import Request, Response
 from litestar.enums import MediaType
-from sqlalchemy.exc import IntegrityError
 
 from casework.act import Act, Circumstances, Identity, begin_act, record_denial
 from casework.database import UnitOfWork
@@ -164,19 +163,14 @@ async def perform_once(
 
     def once(act: Act) -> Served:
         use = idempotency.Use.of(act, request.method, request.url.path.lower(), key, body)
-        done = idempotency.find(act, use)
+        done = idempotency.claim(act, use)
         if done is not None:
             return Served(_JSON.encode(again(act, done)), status)
-        idempotency.claim(act, use)
         made = work(act)
         idempotency.settle(act, use, made.resource, status)
         return Served(_JSON.encode(made.body), status)
 
-    try:
-        return await _serve(request, once)
-    except IntegrityError:
-        # The same key was claimed by a request that ran beside this one and is committed now: replay it.
-        return await _serve(request, once)
+    return await _serve(request, once)
 
 
 async def _serve(request: Request[Any, Any, Any], work: Callable[[Act], Served | Problem]) -> Response[Any]:

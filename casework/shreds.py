@@ -6,6 +6,8 @@ its half never exists.
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -19,10 +21,12 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
-    and_,
+    bindparam,
     create_engine,
     event,
+    false,
     insert,
+    or_,
     select,
 )
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -33,6 +37,7 @@ from casework.column_types import Id
 from casework.database import NAMING_CONVENTION
 from casework.postgres import make_engine
 from casework.sqlite import Pragmas, set_pragmas
+from casework.statements import HotStatement
 
 shreds_metadata = MetaData(naming_convention=NAMING_CONVENTION)
 
@@ -93,18 +98,30 @@ class ShredStore:
         self, org_id: UUID, owners: Iterable[UUID], purposes: Iterable[str]
     ) -> dict[tuple[UUID, str], bytes]:
         """The halves of these owners for these purposes; what was erased is absent."""
-        owners, purposes = list(owners), list(purposes)
-        query = select(shred.c.owner_id, shred.c.purpose, shred.c.part).where(
-            and_(shred.c.org_id == org_id, shred.c.owner_id.in_(owners), shred.c.purpose.in_(purposes))
-        )
-        with self._engine.connect() as connection:
-            return {(owner, purpose): part for owner, purpose, part in connection.execute(query)}
+        values: dict[str, Any] = {f"owner{number}": owner for number, owner in enumerate(owners)}
+        statement = _halves_of(len(values), tuple(purposes))
+        with closing(self._engine.raw_connection()) as borrowed:
+            found = statement.rows_of(borrowed, self._engine.dialect, {"org": org_id, **values})
+        return {(owner, purpose): part for owner, purpose, part in found}
 
     async def dispose(self) -> None:
         if self._async is not None:
             await self._async.dispose()
         else:
             self._engine.dispose()
+
+
+@cache
+def _halves_of(owners: int, purposes: tuple[str, ...]) -> HotStatement:
+    """Values: org, owner0, owner1, …"""
+    names = [bindparam(f"owner{number}", type_=Id) for number in range(owners)]
+    return HotStatement(
+        select(shred.c.owner_id, shred.c.purpose, shred.c.part).where(
+            shred.c.org_id == bindparam("org", type_=Id),
+            or_(false(), *(shred.c.owner_id == name for name in names)),
+            or_(*(shred.c.purpose == purpose for purpose in purposes)),
+        )
+    )
 
 
 def _sqlite_engine(path: Path) -> Engine:

@@ -117,7 +117,7 @@ def database_place(
         return
     cluster: RunningCluster = request.getfixturevalue("cluster")
     name = f"t_{uuid4().hex}"
-    cluster.sql(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy")
+    cluster.sql(f"CREATE DATABASE {name} OWNER casework_owner TEMPLATE {TEMPLATE} STRATEGY file_copy")
     yield cluster, name
     cluster.sql(f"DROP DATABASE {name} WITH (FORCE)")
 

@@ -4,13 +4,15 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 from hmac import compare_digest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, delete, insert, select, update
+from sqlalchemy import Integer, LargeBinary, String, and_, bindparam, delete, select, text, update
 
+from casework.column_types import Id, Moment
 from casework.errors import bad_field
 from casework.identity.tables import idempotency
+from casework.statements import HotStatement
 
 if TYPE_CHECKING:
     from casework.act import Act
@@ -18,6 +20,38 @@ if TYPE_CHECKING:
 KEPT = timedelta(hours=24)
 _LABEL = b"csm/idempotency/v1"
 _FORM = re.compile(r"[!-~]{1,100}")
+
+_THIS = and_(
+    idempotency.c.org_id == bindparam("org", type_=Id),
+    idempotency.c.member_id == bindparam("member", type_=Id),
+    idempotency.c.route == bindparam("used_at", type_=String),
+    idempotency.c.key == bindparam("used_key", type_=String),
+)
+# In words, for Core has no such insert that both engines compile.
+_CLAIM = HotStatement(
+    text(
+        "INSERT INTO idempotency (org_id, member_id, route, key, body_mac, status, created_at) "
+        "VALUES (:org, :member, :used_at, :used_key, :mac, 0, :now) ON CONFLICT DO NOTHING RETURNING status"
+    )
+    .bindparams(
+        bindparam("org", type_=Id),
+        bindparam("member", type_=Id),
+        bindparam("used_at", type_=String),
+        bindparam("used_key", type_=String),
+        bindparam("mac", type_=LargeBinary),
+        bindparam("now", type_=Moment),
+    )
+    .columns(idempotency.c.status)
+)
+_FIND = HotStatement(
+    select(idempotency.c.body_mac, idempotency.c.resource_id, idempotency.c.created_at).where(_THIS)
+)
+_FORGET = delete(idempotency).where(_THIS)
+_SETTLE = HotStatement(
+    update(idempotency)
+    .where(_THIS)
+    .values(resource_id=bindparam("resource", type_=Id), status=bindparam("answered", type_=Integer))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,54 +71,42 @@ class Use:
         return cls(f"{method} {_template(path)}", key, mac)
 
 
-def find(act: "Act", use: Use) -> UUID | None:
-    """The resource that this very request made before, or None.
+def claim(act: "Act", use: Use) -> UUID | None:
+    """Take the key before the work; or return the resource that this very request made before.
+
+    Of two requests at once, one waits here until the other is committed, and then finds what it made.
 
     Raises:
         BadInput: the key was used with another body or on another resource.
 
     """
-    connection, this = act.unit.connection, _this(act, use)
-    connection.execute(delete(idempotency).where(this, idempotency.c.created_at < act.unit.now - KEPT))
-    row = connection.execute(
-        select(idempotency.c.body_mac, idempotency.c.resource_id).where(this)
-    ).one_or_none()
-    if row is None:
+    connection, values = act.unit.connection, _values(act, use)
+    if _CLAIM.row(connection, values) is not None:
         return None
+    row = _FIND.row(connection, values)
+    if row is None or row.created_at < act.unit.now - KEPT:
+        connection.execute(_FORGET, values)
+        return claim(act, use)
     if not compare_digest(bytes(row.body_mac), use.body_mac):
         raise bad_field("Idempotency-Key", "used_with_another_body")
     resource: UUID = row.resource_id
     return resource
 
 
-def claim(act: "Act", use: Use) -> None:
-    """Take the key before the work: of two requests at once, one waits here and then finds it taken."""
-    act.unit.connection.execute(
-        insert(idempotency).values(
-            org_id=act.org_id,
-            member_id=act.member_id,
-            route=use.route,
-            key=use.key,
-            body_mac=use.body_mac,
-            status=0,
-            created_at=act.unit.now,
-        )
-    )
-
-
 def settle(act: "Act", use: Use, resource: UUID, status: int) -> None:
-    act.unit.connection.execute(
-        update(idempotency).where(_this(act, use)).values(resource_id=resource, status=status)
-    )
+    """Remember what the request made."""
+    _SETTLE.run(act.unit.connection, {**_values(act, use), "resource": resource, "answered": status})
 
 
-def _this(act: "Act", use: Use) -> ColumnElement[bool]:
-    return and_(
-        idempotency.c.org_id == act.org_id,
-        idempotency.c.member_id == act.member_id,
-        idempotency.c.route == use.route,
-        idempotency.c.key == use.key,
-    )
+def _values(act: "Act", use: Use) -> dict[str, Any]:
+    return {
+        "org": act.org_id,
+        "member": act.member_id,
+        "used_at": use.route,
+        "used_key": use.key,
+        "mac": use.body_mac,
+        "now": act.unit.now,
+    }
 
 
 def _template(path: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     LargeBinary,
     Row,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    true,
     update,
 )
 
@@ -24,6 +26,7 @@ from casework.column_types import Sealed
 from casework.database import UnitOfWork
 from casework.errors import NotSignedIn
 from casework.identity.tables import account, membership, session
+from casework.statements import HotStatement
 from crypto.errors import StepUpExpired
 from crypto.pepper import Pepper
 from crypto.secret import Secret
@@ -36,12 +39,43 @@ STEP_UP = timedelta(minutes=5)
 # A session's last sign of life is written at most this often.
 TOUCH_EVERY = timedelta(minutes=1)
 
-_FIND_POSTGRESQL = select(
-    func.find_session(bindparam("session_id", type_=LargeBinary)).table_valued(
-        *(column(found.name, found.type) for found in session.c)
+_SESSION_ID = bindparam("session_id", type_=LargeBinary)
+# A session with its account and, once it is complete, its membership.
+_FOUND: tuple[ColumnElement[Any], ...] = (
+    session.c.org_id,
+    session.c.account_id,
+    session.c.member_id,
+    session.c.role.label("wanted_role"),
+    session.c["keys"],
+    session.c.step_up_keys,
+    session.c.seen_at,
+    session.c.expires_at,
+    account.c.login,
+    membership.c.role,
+    membership.c.professions,
+    and_(account.c.active, func.coalesce(membership.c.active, true())).label("active"),
+)
+_FIND_SQLITE = HotStatement(
+    select(*_FOUND)
+    .join_from(
+        session,
+        account,
+        and_(account.c.org_id == session.c.org_id, account.c.id == session.c.account_id),
+        isouter=True,
+    )
+    .join(
+        membership,
+        and_(membership.c.org_id == session.c.org_id, membership.c.id == session.c.member_id),
+        isouter=True,
+    )
+    .where(session.c.id == _SESSION_ID)
+)
+# The function also sets the organisation for the transaction: one round trip for all of it.
+_FIND_POSTGRESQL = HotStatement(
+    select(
+        *func.find_session(_SESSION_ID).table_valued(*(column(str(one.key), one.type) for one in _FOUND)).c
     )
 )
-_FIND_SQLITE = select(session).where(session.c.id == bindparam("session_id"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,33 +165,21 @@ def find(unit: UnitOfWork, token: Token) -> PendingSession | SignedIn:
     if unit.now >= row.seen_at + TOUCH_EVERY:
         unit.connection.execute(update(session).where(session.c.id == token.id).values(seen_at=unit.now))
     if row.member_id is None:
-        return PendingSession(token, row.org_id, row.account_id, row.role, row.keys.blob, row.expires_at)
-    who = unit.connection.execute(
-        select(
-            account.c.login,
-            membership.c.role,
-            membership.c.professions,
-            and_(account.c.active, membership.c.active).label("active"),
+        return PendingSession(
+            token, row.org_id, row.account_id, row.wanted_role, row.keys.blob, row.expires_at
         )
-        .join_from(
-            membership,
-            account,
-            and_(account.c.org_id == membership.c.org_id, account.c.id == membership.c.account_id),
-        )
-        .where(membership.c.org_id == row.org_id, membership.c.id == row.member_id)
-    ).one()
     keys = open_session(token.key, token.id, row.keys.blob)
     # The row is the database's to change; what it was sealed for is not.
-    if not who.active or (keys.org, keys.member) != (row.org_id.bytes, row.member_id.bytes):
+    if not row.active or (keys.org, keys.member) != (row.org_id.bytes, row.member_id.bytes):
         raise NotSignedIn
     return SignedIn(
         token=token,
         org_id=row.org_id,
         account_id=row.account_id,
         member_id=row.member_id,
-        login=who.login,
-        role=who.role,
-        professions=tuple(filter(None, who.professions.split(","))),
+        login=row.login,
+        role=row.role,
+        professions=tuple(filter(None, row.professions.split(","))),
         active=True,
         keys=keys,
         step_up=row.step_up_keys,
@@ -184,7 +206,6 @@ def end(connection: Connection, token: Token) -> None:
     connection.execute(delete(session).where(session.c.id == token.id))
 
 
-def _find_row(connection: Connection, session_id: bytes) -> Row[Any] | None:
-    # On PostgreSQL the function also sets the organisation for the transaction: one round trip for both.
+def _find_row(connection: Connection, session_id: bytes) -> Any | None:
     query = _FIND_POSTGRESQL if connection.dialect.name == "postgresql" else _FIND_SQLITE
-    return connection.execute(query, {"session_id": session_id}).one_or_none()
+    return query.row(connection, {"session_id": session_id})

@@ -8,12 +8,14 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from asyncpg import PostgresError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from casework.clock import Clock
 from casework.database import CommitFailed, UnitOfWork, UnsafeDatabase
 from casework.postgres import PostgresDatabase
+from casework.statements import HotStatement
 from tests.casework.administrator import Administrator
 from tests.conftest import RunningCluster
 from tests.postgres import Cluster
@@ -176,6 +178,24 @@ async def test_a_connection_lost_in_the_middle_undoes_the_unit_and_the_next_one_
     assert calls == ["undone"]
     await database.unit(lambda unit: unit.connection.execute(text("INSERT INTO pad VALUES (2)")))
     assert await administrator.value("SELECT string_agg(id::text, ',') FROM pad") == "2"
+
+
+async def test_a_connection_lost_under_a_hot_statement_is_not_given_out_again(
+    database: PostgresDatabase,
+) -> None:
+    cut_off = HotStatement(text("SELECT pg_terminate_backend(pg_backend_pid())").columns())
+    calls: list[str] = []
+
+    def work(unit: UnitOfWork) -> None:
+        unit.on_rollback(lambda: calls.append("undone"))
+        cut_off.rows(unit.connection, {})
+
+    # More often than the pool has connections: none may be lost.
+    for _ in range(10):
+        with pytest.raises((DBAPIError, PostgresError, OSError)):
+            await database.unit(work)
+    assert calls == ["undone"] * 10
+    assert await database.unit(lambda unit: _backend(unit.connection))
 
 
 async def test_a_connection_lost_at_the_commit_is_a_failed_commit(
