@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from crypto.errors import AlgorithmRefused
 
 Aead = AESGCM | AESGCMSIV
+_SHA256 = SHA256()
 
 
 class Algorithm(IntEnum):
@@ -46,4 +47,4 @@ def aead_for(algorithm: Algorithm, key: bytes) -> Aead:
 
 def hkdf_expand(key: bytes, info: bytes, length: int = 32) -> bytes:
     """HKDF-Expand with SHA-256 (RFC 5869, section 2.3) of a key that is already uniformly random."""
-    return HKDFExpand(SHA256(), length, info).derive(key)
+    return HKDFExpand(_SHA256, length, info).derive(key)

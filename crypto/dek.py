@@ -10,6 +10,7 @@ AES-GCM does not commit to its key, so the stored commitment is compared before 
 
 import os
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hmac import compare_digest
 
 from crypto.algorithms import CASE_ALGORITHMS, Aead, Algorithm, aead_for, hkdf_expand
@@ -44,11 +45,7 @@ class CaseKey:
     generation: int
     algorithm: Algorithm
     aead: Aead = field(repr=False)
-    frame_header: bytes = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        header = pack_header(Kind.UNDER_KEY, self.algorithm, self.generation)
-        object.__setattr__(self, "frame_header", header)
+    frame_header: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,19 +148,30 @@ def _derive(
 ) -> tuple[CaseKey, bytes]:
     info = _DERIVE_LABEL + exactly(case, ID_SIZE) + label_bytes(group)
     derived = hkdf_expand(xor(wrapped_part, shred_part), info, 64)
-    key = CaseKey(org, case, group, generation, algorithm, aead_for(algorithm, derived[:32]))
+    header = _header(algorithm, generation)
+    key = CaseKey(org, case, group, generation, algorithm, aead_for(algorithm, derived[:32]), header)
     return key, derived[32:]
 
 
-def _row_context(kek: Kek, case: bytes, generation: int) -> bytes:
+# A list opens thousands of rows under one KEK: what they share is packed once. None of it is secret.
+@lru_cache(maxsize=256)
+def _header(algorithm: Algorithm, number: int) -> bytes:
+    return pack_header(Kind.UNDER_KEY, algorithm, number)
+
+
+@lru_cache(maxsize=256)
+def _around_the_case(org: bytes, kid: bytes, group: str, generation: int) -> tuple[bytes, bytes]:
     # The group is last because it alone varies in length.
-    return b"".join(
-        (_ROW_LABEL, kek.org, exactly(case, ID_SIZE), u32(generation), kek.kid, label_bytes(kek.group))
-    )
+    return _ROW_LABEL + org, u32(generation) + kid + label_bytes(group)
+
+
+def _row_context(kek: Kek, case: bytes, generation: int) -> bytes:
+    before, after = _around_the_case(kek.org, kek.kid, kek.group, generation)
+    return before + exactly(case, ID_SIZE) + after
 
 
 def _wrap(kek: Kek, case: bytes, generation: int, algorithm: Algorithm, wrapped_part: bytes) -> bytes:
-    header = pack_header(Kind.UNDER_KEY, algorithm, kek.number)
+    header = _header(algorithm, kek.number)
     return seal_box(kek.wrapping(algorithm), header, _row_context(kek, case, generation), wrapped_part)
 
 

@@ -1,5 +1,7 @@
 """Fixed widths and unsigned big-endian integers, checked before they are packed."""
 
+from functools import lru_cache
+
 from crypto.errors import EncodingRefused
 
 ID_SIZE = 16
@@ -34,6 +36,7 @@ def u64(value: int) -> bytes:
     return _unsigned(value, 8)
 
 
+@lru_cache(maxsize=256)
 def label_bytes(label: str) -> bytes:
     """Return the ASCII bytes of a group, role or kind: 1 to 64 printable characters, no space."""
     if not 1 <= len(label) <= LABEL_LIMIT or not label.isascii() or not label.isprintable() or " " in label:
