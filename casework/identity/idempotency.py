@@ -1,4 +1,4 @@
-"""The memory of what was done under a client's Idempotency-Key: kept 24 hours, never a body."""
+"""The memory of what was done under a client's Idempotency-Key: kept 24 hours, neither the key nor a body."""
 
 import re
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 KEPT = timedelta(hours=24)
 _LABEL = b"csm/idempotency/v1"
+_KEY_LABEL = b"csm/idempotency-key/v1"
 _FORM = re.compile(r"[!-~]{1,100}")
 
 _THIS = and_(
@@ -56,7 +57,10 @@ _SETTLE = HotStatement(
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One use of a key: by a member, at a route, with a body known by its keyed HMAC."""
+    """One use of a key: by a member, at a route; key and body are known by their keyed HMACs.
+
+    A client may derive its key from what it sends: the key itself would let a thief of the database try guesses.
+    """
 
     route: str
     key: str
@@ -67,8 +71,9 @@ class Use:
         """Raises BadInput for a key that is not 1 to 100 printable ASCII characters."""
         if _FORM.fullmatch(key) is None:
             raise bad_field("Idempotency-Key", "malformed")
-        mac = act.deployment.pepper.hmac(_LABEL, path.encode(), body)
-        return cls(f"{method} {_template(path)}", key, mac)
+        pepper = act.deployment.pepper
+        mac = pepper.hmac(_LABEL, path.encode(), body)
+        return cls(f"{method} {_template(path)}", pepper.hmac(_KEY_LABEL, key.encode()).hex(), mac)
 
 
 def claim(act: "Act", use: Use) -> UUID | None:

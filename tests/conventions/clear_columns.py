@@ -153,7 +153,7 @@ CLEAR_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "org_id": _ORG,
         "member_id": _MEMBER,
         "route": "method and path without its ids",
-        "key": "the client's own random key, kept for a day",
+        "key": "a peppered HMAC of the client's key, kept for a day",
         "body_mac": "a peppered HMAC of the body",
         "resource_id": _ID,
         "status": "a status code",

@@ -269,11 +269,11 @@ async def test_a_key_is_forgotten_after_a_day(centre: Centre) -> None:
     assert later["id"] != first["id"]
 
 
-async def test_a_key_is_kept_without_its_body(centre: Centre) -> None:
+async def test_neither_a_key_nor_its_body_is_kept(centre: Centre) -> None:
     social = await centre.sign_in("avec.social")
-    await social.post("/cases", new_case("social"), headers=_keyed("a1"))
+    await social.post("/cases", new_case("social"), headers=_keyed(f"{CANARY}-key"))
     rows = await centre.dba(lambda connection: connection.execute(select(idempotency)).all())
-    assert [row.key for row in rows] == ["a1"]
+    assert len(rows) == 1
     assert CANARY not in str(rows)
     for key in ("", "é", "a b", "x" * 101):
         headers = {"idempotency-key": key.encode()}
