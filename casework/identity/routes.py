@@ -28,7 +28,8 @@ from casework.routing import (
     signed_in,
     token_of,
 )
-from policies.vocabulary import Role
+from policies.facts import CaseFacts
+from policies.vocabulary import RECORD, Action, Group, Role
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -75,7 +76,7 @@ async def end_session(request: AnyRequest) -> None:
 
 @get("/api/v1/me", opt=signed_in(because="it names the asker to herself"))
 async def me(request: AnyRequest) -> Response[Me]:
-    """Who is signed in, in which organisation and role, and which compartments her keys open."""
+    """Who is signed in, in which organisation and role, which compartments her keys open, what she may open."""
     return await perform(request, describe)
 
 
@@ -87,7 +88,15 @@ def describe(act: Act) -> Me:
         role=Role(act.session.role),
         professions=list(act.session.professions),
         compartments=[name for name in COMPARTMENTS if act.keyring.holds(name)],
+        may_open_with=_may_open_with(act),
     )
+
+
+def _may_open_with(act: Act) -> list[Group]:
+    facts = CaseFacts.of_a_new_case()
+    if not act.decide_case(Action.CASE_CREATE, facts).allowed:
+        return []
+    return [group for group in Group if act.decide_case(RECORD[group], facts).allowed]
 
 
 ROUTES = (create_session, give_second_factor, step_up, end_session, me)

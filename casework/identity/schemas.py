@@ -6,7 +6,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from policies.vocabulary import Role
+from policies.vocabulary import Group, Role
 
 Login = Annotated[str, Meta(min_length=1, max_length=100)]
 # Longer ones are refused by the derivation itself; this bounds what is read.
@@ -39,9 +39,12 @@ class PasswordAgain(Struct, forbid_unknown_fields=True):
 
 
 class Me(Struct):
+    """`may_open_with` are the groups with which the asker may open a case; none where she may open no case."""
+
     member_id: UUID
     login: str
     organisation: str
     role: Role
     professions: list[str]
     compartments: list[str]
+    may_open_with: list[Group]

@@ -27,6 +27,17 @@ async def _count(centre: Centre) -> int:
     return len(await centre.dba(lambda connection: connection.execute(query).all()))
 
 
+@pytest.mark.parametrize("login", ["avec.social", "avec.reception", "avec.auditor"])
+async def test_me_names_exactly_the_groups_that_a_case_may_be_opened_with(centre: Centre, login: str) -> None:
+    member = await centre.sign_in(login)
+    named = (await member.get("/me"))["may_open_with"]
+    statuses = {
+        group: (await member.request("POST", "/cases", json=new_case(group))).status_code for group in ALL
+    }
+    assert named == [group for group in ALL if statuses[group] == 201]
+    assert set(statuses.values()) <= {201, 403}
+
+
 async def test_a_case_opens_with_the_groups_its_writer_may_record(centre: Centre) -> None:
     social = await centre.sign_in("avec.social")
     allowed = [group for group in ALL if group != "health"]
