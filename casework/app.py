@@ -19,6 +19,7 @@ from casework.logs import access_log
 from casework.problems import answer
 from casework.web.api_page import ROUTES as API_PAGE
 from casework.web.api_page import openapi_config
+from casework.web.health import ROUTES as HEALTH
 from casework.web.security import secure_headers
 
 MAX_BODY = 1024 * 1024
@@ -30,6 +31,7 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     *HANDOFFS,
     *AUDIT_REVIEW,
     *API_PAGE,
+    *HEALTH,
 )
 
 

@@ -37,12 +37,32 @@ class CommitFailed(Exception):
     """The database did not confirm the unit: nothing of it counts as written."""
 
 
+class StorageFull(CommitFailed):
+    """The storage under the database refuses what is new: nothing of the unit is written."""
+
+
 class UnrecordedAccess(Exception):
     """Something was opened or changed and no journal entry stands beside it: a defect, refused at commit."""
 
 
 class UnsafeDatabase(Exception):
     """The database is set so that an acknowledged write could be lost; the message names the setting."""
+
+
+# SQLite's result codes (https://sqlite.org/rescode.html): FULL, and IOERR_WRITE, where a quota is used up.
+_SQLITE_FULL = frozenset({13, 778})
+# PostgreSQL's class 53, insufficient resources: disk_full.
+_POSTGRESQL_FULL = "53100"
+
+
+def storage_is_full(error: BaseException) -> bool:
+    """Whether an error of either driver, wrapped by SQLAlchemy or not, says that no more can be written."""
+    raised = getattr(error, "orig", None) or error
+    return (
+        isinstance(error, StorageFull)
+        or getattr(raised, "sqlite_errorcode", None) in _SQLITE_FULL
+        or getattr(raised, "sqlstate", None) == _POSTGRESQL_FULL
+    )
 
 
 class UnitOfWork:
@@ -85,6 +105,11 @@ class UnitOfWork:
         if self._touched and not self._recorded:
             raise UnrecordedAccess
 
+    @property
+    def has_written(self) -> bool:
+        """Whether a journal entry was put in: a commit of it shows that the storage takes what is new."""
+        return self._recorded > 0
+
     def rolled_back(self) -> None:
         for call in self._rollbacks:
             call()
@@ -92,10 +117,30 @@ class UnitOfWork:
 
 
 class Database(ABC):
-    """What both engines offer. `start` checks the settings that durability rests on, `stop` drains."""
+    """What both engines offer. `start` checks the settings that durability rests on, `stop` drains.
+
+    `is_full` from the moment when the storage refused a unit until one that wrote has committed.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
+        self.is_full = False
+
+    def commit_failed(self, error: Exception) -> CommitFailed:
+        """What to raise where a commit raised `error`: its type alone, and whether the storage is full."""
+        if storage_is_full(error):
+            self.is_full = True
+            return StorageFull(type(error).__name__)
+        return CommitFailed(type(error).__name__)
+
+    def unit_failed(self, error: BaseException) -> None:
+        """Take notice of a statement that the storage refused; the error itself goes to whoever asked."""
+        if storage_is_full(error):
+            self.is_full = True
+
+    def unit_committed(self, unit: UnitOfWork) -> None:
+        if unit.has_written:
+            self.is_full = False
 
     @abstractmethod
     async def start(self) -> None:

@@ -37,6 +37,22 @@ def bad_field(field: str, code: str) -> BadInput:
     return BadInput(errors=[FieldError(field, code)])
 
 
+class StorageRefuses(Problem):
+    """No room is left for data or journal: nothing is saved, and nothing is shown that could not be journaled."""
+
+    status = 507
+    code = "storage_full"
+    title = "Il n’y a plus de place. Rien n’a été enregistré. Prévenez l’administration du service."
+
+
+class Unavailable(Problem):
+    """A part of the service does not do its work; `errors` names it by its code."""
+
+    status = 503
+    code = "unavailable"
+    title = "Le service n’est pas disponible pour le moment."
+
+
 class NotSignedIn(Problem):
     """No session, an expired one, or one that still waits for its second factor."""
 

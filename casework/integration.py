@@ -2,13 +2,16 @@
 
 import asyncio
 from contextlib import suppress
+from uuid import uuid4
 
 import structlog
 
 from audit.errors import JournalRefused, StateRefused
 from audit.integrator import integrate
 from audit.state import SignerState
+from casework.database import UnitOfWork
 from casework.deployment import Deployment
+from casework.journal import Deed, Who
 from casework.signers import all_signers
 
 log = structlog.get_logger(__name__)
@@ -20,11 +23,13 @@ class Integration:
     """Runs rounds until stopped. `healthy` turns False when a round is refused: the journal is not what it was."""
 
     def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
         self._database = deployment.database
         self._state = SignerState(deployment.settings.state_dir)
         self._signers = all_signers(deployment.settings.state_dir, deployment.journal, deployment.slugs)
         self._task: asyncio.Task[None] | None = None
         self.healthy = True
+        self.integrated_at = deployment.clock.now()
 
     async def round(self) -> int:
         """Integrate what waits; returns how many logs grew.
@@ -39,19 +44,27 @@ class Integration:
         if pending:
             # After the commit and before anybody is shown the new heads.
             await asyncio.to_thread(self._state.publish, [found.checkpoint for found in pending])
+        self.integrated_at = self._deployment.clock.now()
         return len(pending)
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """Stop the timer and integrate what is left, so that a clean stop leaves an empty inbox."""
+        """Stop the timer, close the lanes, and integrate what is left: a clean stop leaves an empty inbox.
+
+        No request may be served any more.
+        """
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
-        while self.healthy and await self.round():
-            pass
+        try:
+            await self._database.unit(self._close_lanes)
+            while self.healthy and await self.round():
+                pass
+        except Exception as error:  # noqa: BLE001 - a database that is gone must not keep the process from ending
+            log.error("not_integrated_at_the_end", error=type(error).__name__)
 
     async def _run(self) -> None:
         while True:
@@ -63,4 +76,21 @@ class Integration:
                 log.critical("journal_refused", error=type(error).__name__)
             except Exception as error:  # noqa: BLE001 - the timer must outlive a database that goes away
                 log.error("integration_failed", error=type(error).__name__)
+            if self._database.is_full:
+                await self._try_to_write()
             await asyncio.sleep(PERIOD_SECONDS)
+
+    async def _try_to_write(self) -> None:
+        """Journal that there is room again. Without it a service that nobody sends anything would never know."""
+        try:
+            await self._database.unit(self._recovered)
+        except Exception as error:  # noqa: BLE001 - as long as it is full, this is what happens
+            log.error("storage_full", error=type(error).__name__)
+        else:
+            log.warning("storage_recovered")
+
+    def _recovered(self, unit: UnitOfWork) -> None:
+        self._deployment.journal.record(unit, None, Who(uuid4()), Deed("storage.recovered"))
+
+    def _close_lanes(self, unit: UnitOfWork) -> None:
+        self._deployment.journal.close_lanes(unit, self._deployment.slugs)

@@ -129,6 +129,15 @@ class Journal:
         unit.record(log, entry, sealed)
         return Receipt(origin, str(entry_id))
 
+    def close_lanes(self, unit: UnitOfWork, slugs: Mapping[UUID, str]) -> None:
+        """Say in each log that this process wrote to that its lane ends here; nothing may follow in it."""
+        who = Who(uuid4())
+        for log in list(self._lanes):
+            org_id = UUID(bytes=log)
+            org = (org_id, slugs[org_id]) if log != DEPLOYMENT_LOG else None
+            self.record(unit, org, who, Deed("lane.close"))
+        self._lanes.clear()
+
     def _number(self, unit: UnitOfWork, log: bytes) -> LaneNumber:
         lane = self._lanes.get(log)
         if lane is None:

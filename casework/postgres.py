@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import await_only
 
 from casework.clock import Clock
-from casework.database import CommitFailed, Database, UnitOfWork, UnsafeDatabase
+from casework.database import Database, UnitOfWork, UnsafeDatabase
 
 T = TypeVar("T")
 
@@ -67,9 +67,10 @@ class PostgresDatabase(Database):
             await_only(adapter._start_transaction())  # noqa: SLF001 - it has no other name
             result = work(unit)
             unit.ensure_recorded()
-        except BaseException:
+        except BaseException as error:
             # First: with the connection lost, the rollback itself raises.
             unit.rolled_back()
+            self.unit_failed(error)
             transaction.rollback()
             raise
         try:
@@ -77,8 +78,9 @@ class PostgresDatabase(Database):
         except BaseException as error:
             unit.rolled_back()
             if isinstance(error, Exception):
-                raise CommitFailed(type(error).__name__) from None
+                raise self.commit_failed(error) from None
             raise
+        self.unit_committed(unit)
         return result
 
     async def snapshot(self, work: Callable[[Connection], T], org_id: UUID | None = None) -> T:

@@ -11,8 +11,8 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 
-from casework.database import CommitFailed, UnrecordedAccess
-from casework.errors import BadInput, FieldError, NotSignedIn, Problem
+from casework.database import CommitFailed, UnrecordedAccess, storage_is_full
+from casework.errors import BadInput, FieldError, NotSignedIn, Problem, StorageRefuses
 from casework.json_input import BODY, rule_of
 
 log = structlog.get_logger(__name__)
@@ -51,6 +51,8 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
     # A failed commit carries the type of its cause, and no text of it.
     cause = str(error) if isinstance(error, CommitFailed) else None
     log.error(kind, error=type(error).__name__, cause=cause, sqlstate=_sqlstate(error))
+    if storage_is_full(error):
+        return _problem(StorageRefuses.status, StorageRefuses.code, StorageRefuses.title)
     return _problem(500, "internal", Problem.title)
 
 

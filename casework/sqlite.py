@@ -181,9 +181,12 @@ class SqliteDatabase(Database):
                         self._attempt(connection, job)
         except Exception as error:  # noqa: BLE001 - the thread must survive to answer everyone who waits
             _close_transaction(connection)
+            failed = self.commit_failed(error)
             for job in batch:
-                job.error = job.error or CommitFailed(type(error).__name__)
+                job.error = job.error or failed
         for job in batch:
+            if job.error is None and job.unit is not None:
+                self.unit_committed(job.unit)
             _answer(job)
         return goes_on
 
@@ -199,6 +202,7 @@ class SqliteDatabase(Database):
             job.unit.ensure_recorded()
         except BaseException as error:  # noqa: BLE001 - delivered to the one who asked
             job.error = error
+            self.unit_failed(error)
             # A full disk makes SQLite roll back everything: then this raises and the whole batch fails.
             raw.execute("ROLLBACK TO unit")
         raw.execute("RELEASE unit")

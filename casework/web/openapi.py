@@ -22,6 +22,7 @@ from casework.errors import (
     NotSignedIn,
     PreconditionFailed,
     Problem,
+    Unavailable,
 )
 from casework.json_input import BODY, NotJson, Unreadable
 from casework.problems import BY_STATUS, MEDIA_TYPE, problem_body
@@ -41,13 +42,17 @@ TAGS: Final = {
     "requests": "First requests and where they were referred to.",
     "directory": "The catalogue of services.",
     "journal": "Reading and verifying the journal.",
+    "health": "Whether the service runs and is ready, for the machines before it.",
 }
 _PREFIX: Final = "/api/v1/"
+# No session, no parameters: nothing is refused there.
+_PROBES: Final = "/health/"
 _ABOUT: Final = """\
 Sign in with `POST /api/v1/sessions` and a second factor, then send the token as `Authorization: Bearer …`.
 A case that is absent, of another organisation or forbidden answers the same 404. Every answer that shows or
 changes something of a person is recorded in the journal before it is sent. Errors are problems of RFC 9457: they
-name fields and rules, and never repeat what was sent.
+name fields and rules, and never repeat what was sent. When the storage is full, whatever must be saved or journaled
+answers a 507 `storage_full`, and nothing of it is done.
 """
 
 
@@ -84,6 +89,7 @@ _PROBLEMS: Final[dict[int, tuple[str, Schema]]] = {
         _example(BadInput, errors=[{"field": "identity.name_in_use", "code": "missing"}]),
     ),
 }
+_UNAVAILABLE: Final = _example(Unavailable, errors=[{"field": "database", "code": "unavailable"}])
 # The POST of a member that takes no Idempotency-Key: a search makes nothing.
 _NOT_ONCE: Final = ("search",)
 _HEADERS: Final = {
@@ -346,6 +352,11 @@ def _content(operation: Operation, kinds: WireTypes, media_type: str) -> dict[st
 
 def _problems(operation: Operation) -> dict[str, Any]:
     """What the route itself says of its 409, and the problems that follow from its form."""
+    own_503 = operation.generated["responses"].get("503")
+    if own_503 is not None:
+        return {"503": _problem(own_503["description"], _UNAVAILABLE)}
+    if operation.path.startswith(_PROBES):
+        return {}
     statuses = [401, 422]
     if operation.bodies:
         statuses += [400, 413, 415]

@@ -40,6 +40,8 @@ ROUTES: Final[dict[tuple[str, str], str | frozenset[Action]]] = {
     ("GET", "/api/v1/journal/entries/{entry_id:uuid}/proof"): frozenset({Action.JOURNAL_VERIFY}),
     ("GET", "/api/v1/journal/bundle"): frozenset({Action.JOURNAL_VERIFY}),
     ("GET", "/static/{path:path}"): PUBLIC,
+    ("GET", "/health/live"): PUBLIC,
+    ("GET", "/health/ready"): PUBLIC,
 }
 
 # The framework's own, without a mark: the OpenAPI document, the page that shows it, and what is not found there.

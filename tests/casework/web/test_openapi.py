@@ -72,7 +72,7 @@ def test_every_route_of_the_api_is_described_once(
         (route.path_format, method.lower())
         for route in centre.app.routes
         for method in getattr(route, "methods", ())
-        if route.path_format.startswith("/api/v1/") and method != "OPTIONS"
+        if route.path_format.startswith(("/api/v1/", "/health/")) and method != "OPTIONS"
     }
     assert described == routes
     names = [found["operationId"] for path in document["paths"].values() for found in path.values()]
@@ -118,7 +118,8 @@ def test_every_error_is_described_as_a_problem(
     document: dict[str, Any], operations: dict[str, dict[str, Any]], engine_name: str
 ) -> None:
     for name, operation in operations.items():
-        assert {"401", "422"} <= set(operation["responses"]), name
+        # The probes take neither a session nor a parameter.
+        assert operation["tags"] == ["health"] or {"401", "422"} <= set(operation["responses"]), name
         for status, response in operation["responses"].items():
             if int(status) < 400:
                 continue
@@ -141,6 +142,8 @@ def test_every_error_is_described_as_a_problem(
         ("change_group", {"400", "401", "403", "404", "409", "412", "413", "415", "422"}),
         ("accept", {"400", "401", "403", "404", "409", "413", "415", "422"}),
         ("read_checkpoint", {"401", "403", "409", "422"}),
+        ("live", set()),
+        ("ready", {"503"}),
     ],
 )
 def test_an_operation_describes_the_problems_it_may_answer(
@@ -174,12 +177,13 @@ def test_a_key_is_documented_where_it_is_honoured_and_nowhere_else(
         assert ("Idempotency-Key" in headers(document, operation)) == honoured, name
 
 
-def test_only_signing_in_needs_no_token(
+def test_only_signing_in_and_the_probes_need_no_token(
     document: dict[str, Any], operations: dict[str, dict[str, Any]], engine_name: str
 ) -> None:
     assert document["security"] == [{"bearer": []}, {"cookie": []}]
     assert document["components"]["securitySchemes"]["cookie"]["name"] == "__Host-casework"
-    assert {name for name, found in operations.items() if found.get("security") == [{}]} == {"create_session"}
+    open_to_all = {name for name, found in operations.items() if found.get("security") == [{}]}
+    assert open_to_all == {"create_session", "live", "ready"}
 
 
 def test_the_body_of_a_group_is_one_of_its_contents(
