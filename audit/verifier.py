@@ -7,7 +7,7 @@ ever valid, because a bundle must not vouch for itself.
 
 import heapq
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -25,6 +25,7 @@ from audit.continuity import Continuity
 from audit.entry import Entry, Outcome
 from audit.errors import EntryRefused, NoteRefused
 from audit.evidence import Evidence, EvidenceMissing, EvidenceRefused, NodeName, Tile, review_columns
+from audit.incarnation import RESTORED_ACTION, is_earlier, unmarked
 from audit.opened_bundle import OpenedBundle
 from audit.stored import StoredLog
 from audit.tree import EMPTY_ROOT, Frontier, leaf_hash
@@ -77,6 +78,7 @@ class _Head:
     size: int
     root: bytes
     vouched: bool
+    origin: str
 
 
 class _Verification:
@@ -90,6 +92,9 @@ class _Verification:
         self._findings = Findings()
         self._frontier = Frontier()
         self._origin = ""
+        # The origin of the entries that are being read: one of an earlier incarnation until `log.restored`.
+        self._incarnation: str | None = None
+        self._restored_at: int | None = None
         self._minimum = 0
         self._continuity = Continuity(from_the_beginning=True)
         self._ids: set[bytes] = set()
@@ -150,6 +155,9 @@ class _Verification:
                     following = self._compare_all(heads, following)
             if self._progress is not None:
                 self._progress(self._frontier.size, size)
+        if self._incarnation not in {None, latest.checkpoint.origin}:
+            words = "la dernière écriture est d’un autre nom que le point de contrôle"
+            self._findings.fault(CheckName.ENTRIES, Verdict.INCONSISTENT, words, index=size - 1)
         if self._evidence.leaves_beyond(size):
             words = "le journal ne s’arrête pas à son dernier point de contrôle"
             self._findings.fault(CheckName.TREE, Verdict.INCONSISTENT, words, index=size)
@@ -159,15 +167,17 @@ class _Verification:
         head = latest.checkpoint
         trusted = []
         for known in self._trust.trusted:
-            if known.origin != head.origin:
+            if unmarked(known.origin) != unmarked(head.origin):
                 words = "le point de contrôle de confiance est celui d’un autre journal"
                 self._findings.fault(CheckName.HISTORY, Verdict.INCONSISTENT, words)
+            elif known.size > head.size and is_earlier(known.origin, head.origin):
+                self._fault_lost(known.size)
             elif known.size > head.size:
                 words = f"le journal a {head.size} écritures, et {known.size} étaient attestées"
                 self._findings.fault(CheckName.HISTORY, Verdict.INCONSISTENT, words, index=head.size)
             else:
-                trusted.append(_Head(known.size, known.root, vouched=True))
-        newest = _Head(head.size, head.root, self._is_signed(latest))
+                trusted.append(_Head(known.size, known.root, vouched=True, origin=known.origin))
+        newest = _Head(head.size, head.root, self._is_signed(latest), head.origin)
         # Of one size the auditor's own comes first: only what it agrees with counts as agreed.
         return heapq.merge(sorted(trusted), self._earlier(head), [newest], key=lambda one: one.size)
 
@@ -181,11 +191,17 @@ class _Verification:
                 return
             head = note.checkpoint
             previous = head.size
-            yield _Head(head.size, head.root, self._is_signed(note))
+            yield _Head(head.size, head.root, self._is_signed(note), head.origin)
 
     def _is_signed(self, note: SignedCheckpoint) -> bool:
+        origin = note.checkpoint.origin
+        # A log keeps its key when a restore gives it another origin.
+        keys = [
+            replace(key, name=origin) if unmarked(key.name) == unmarked(origin) else key
+            for key in self._trust.keys
+        ]
         try:
-            verify_checkpoint(note, self._trust.keys, self._verify)
+            verify_checkpoint(note, keys, self._verify)
         except NoteRefused:
             self._unsigned_head = True
             return False
@@ -204,12 +220,32 @@ class _Verification:
             if head.vouched:
                 self._agreed, self._id_after_agreed = head.size, None
             return
+        if self._incarnation is not None and is_earlier(head.origin, self._incarnation):
+            # Another incarnation goes on from before this head: its last entries are the lost ones.
+            self._fault_lost(head.size)
+            return
         words = f"les écritures ne mènent pas au point de contrôle de taille {head.size}"
         if self._findings.failed(CheckName.TREE) or not head.vouched:
             # The entry is already named, or it is the tree head itself that nobody vouches for.
             self._findings.fault(CheckName.HISTORY, Verdict.INCONSISTENT, words)
         else:
             self._fault_after_agreed(CheckName.HISTORY, words)
+
+    def _fault_lost(self, size: int) -> None:
+        words = f"le journal a été restauré : des {size} écritures attestées auparavant, les dernières sont perdues"
+        self._findings.fault(CheckName.HISTORY, Verdict.INCOMPLETE, words)
+
+    def _belongs(self, entry: Entry, index: int) -> bool:
+        """Whether the entry is of the incarnation that is being read, or rightly begins the next one."""
+        if entry.log == self._incarnation:
+            return True
+        begins = self._incarnation is None or entry.action == RESTORED_ACTION
+        if not begins or unmarked(entry.log) != unmarked(self._origin):
+            return False
+        if self._incarnation is not None:
+            self._restored_at = index
+        self._incarnation = entry.log
+        return True
 
     def _fault_after_agreed(self, check: CheckName, words: str) -> None:
         """The exact entry cannot be known: everything up to the last agreeing head is as it was."""
@@ -260,7 +296,7 @@ class _Verification:
         if index == self._agreed:
             self._id_after_agreed = entry.id
         identity = bytes.fromhex(entry.id.replace("-", ""))
-        if entry.log != self._origin or identity in self._ids:
+        if not self._belongs(entry, index) or identity in self._ids:
             words = f"l’écriture {index} est d’un autre journal, ou son identifiant a déjà servi"
             self._fault_entry(CheckName.ENTRIES, words, index, entry)
         self._ids.add(identity)
@@ -328,7 +364,8 @@ class _Verification:
             if self._trust.keys
             else "le dernier point de contrôle est celui de confiance",
             CheckName.TREE: f"l’arbre se reconstruit de ses {size} écritures",
-            CheckName.HISTORY: "chaque point de contrôle antérieur en est un début",
+            CheckName.HISTORY: "chaque point de contrôle antérieur en est un début"
+            + (f" ; restauré à l’écriture {self._restored_at}" if self._restored_at is not None else ""),
             CheckName.ENTRIES: "chaque écriture est dans la forme prescrite",
             CheckName.LANES: "aucun numéro d’écriture ne manque",
             CheckName.TIME: "les heures se suivent",
@@ -350,7 +387,8 @@ def _note_between(text: str, previous: int, latest: Checkpoint) -> SignedCheckpo
     except NoteRefused:
         return None
     head = note.checkpoint
-    return note if head.origin == latest.origin and previous < head.size < latest.size else None
+    of_this_log = unmarked(head.origin) == unmarked(latest.origin)
+    return note if of_this_log and previous < head.size < latest.size else None
 
 
 def _note_unreadable(findings: Findings, error: EvidenceMissing | EvidenceRefused) -> None:
