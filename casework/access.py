@@ -91,8 +91,10 @@ class ChangingCase:
             return Sealed(seal_to_drop(self._act.drop(group), place, plaintext))
         return Sealed(seal_frame(key, place, plaintext))
 
-    def reseal(self, group: Group, sealed: Sealed, old: Place, new: Place) -> Sealed:
-        """A record that the change leaves as it is, bound to its new place and shown to nobody.
+    def reseal(
+        self, group: Group, sealed: Sealed, old: Place, new: Place, over: Content | None = None
+    ) -> Sealed:
+        """A record bound to its new place and shown to nobody; the fields of `over` are laid over its own.
 
         Raises:
             MissingKey: the session does not hold the group.
@@ -101,9 +103,8 @@ class ChangingCase:
         key = _case_key(self._act, self.loaded, group)
         if key is None:
             raise MissingKey
-        return Sealed(
-            seal_frame(key, new, msgspec.json.encode(_open(self._act, key, old, sealed, _keep_none)))
-        )
+        record = _open(self._act, key, old, sealed, _keep_none) | (over or {})
+        return Sealed(seal_frame(key, new, msgspec.json.encode(record)))
 
     def record(self, action: str, rows: Iterable[tuple[UUID, int]], **more: Any) -> None:
         """Journal the change: the rows it wrote with their versions, and what else the deed says."""

@@ -145,12 +145,14 @@ async def perform_text(request: Request[Any, Any, Any], work: Callable[[Act], st
 
 async def perform_once(
     request: Request[Any, Any, Any],
-    work: Callable[[Act], Made[T]],
+    work: Callable[[Act], Made[T] | Problem],
     again: Callable[[Act, UUID], T],
     *,
     status: int = 200,
 ) -> Response[T]:
     """As `perform`, and honour the request's Idempotency-Key: a replay decides, journals and rebuilds with `again`.
+
+    What ends in a problem, returned or raised, does not use the key up.
 
     Raises:
         BadInput: the key was used with another body, or is malformed.
@@ -158,15 +160,24 @@ async def perform_once(
     """
     key = request.headers.get(IDEMPOTENCY_HEADER)
     if key is None:
-        return await _serve(request, lambda act: Served(_JSON.encode(work(act).body), status))
-    body = await request.body()
 
-    def once(act: Act) -> Served:
-        use = idempotency.Use.of(act, request.method, request.url.path.lower(), key, body)
+        def served(act: Act) -> Served | Problem:
+            made = work(act)
+            return made if isinstance(made, Problem) else Served(_JSON.encode(made.body), status)
+
+        return await _serve(request, served)
+    # The version that a change starts from is part of what is asked for.
+    asked = await request.body() + request.headers.get("if-match", "").encode()
+
+    def once(act: Act) -> Served | Problem:
+        use = idempotency.Use.of(act, request.method, request.url.path.lower(), key, asked)
         done = idempotency.claim(act, use)
         if done is not None:
             return Served(_JSON.encode(again(act, done)), status)
         made = work(act)
+        if isinstance(made, Problem):
+            idempotency.release(act, use)
+            return made
         idempotency.settle(act, use, made.resource, status)
         return Served(_JSON.encode(made.body), status)
 

@@ -13,6 +13,8 @@ from policies.vocabulary import Group, Status
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Line = Annotated[str, Meta(max_length=500)]
 Prose = Annotated[str, Meta(max_length=50_000)]
+# Why an act is done, in her own words. Without one the policies refuse, and advise to give it.
+Reason = Annotated[str, Meta(max_length=2_000)]
 
 
 class Public(StrEnum):

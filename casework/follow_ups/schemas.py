@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from casework.cases.schemas import Line, Prose
+from casework.cases.schemas import Line, Prose, Reason
 from policies.vocabulary import Group
 
 Moment = Annotated[datetime, Meta(tz=True)]
@@ -37,8 +37,19 @@ class FollowUpCreated(Struct):
     version: int
 
 
+class Correction(Struct, forbid_unknown_fields=True):
+    """The texts that change, by group; an empty one takes the group's text back. The others stay as they are."""
+
+    content: dict[Group, Prose]
+    reason: Reason = ""
+
+
 class FollowUpView(Struct, omit_defaults=True):
-    """`content` has the texts of the groups that may be read; `withheld` lists all the others, filled or not."""
+    """`content` has the texts of the groups that may be read; `withheld` lists all the others, filled or not.
+
+    `author` wrote the first version. A later one says who corrected it and when, and why to whoever may read a
+    group that was corrected.
+    """
 
     id: UUID
     occurred_at: datetime
@@ -51,8 +62,36 @@ class FollowUpView(Struct, omit_defaults=True):
     duration_minutes: int | UnsetType = UNSET
     action: str | UnsetType = UNSET
     next_step: str | UnsetType = UNSET
+    corrected_at: datetime | UnsetType = UNSET
+    corrected_by: UUID | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
 
 
 class FollowUpPage(Struct):
     items: list[FollowUpView]
     next: str | None
+
+
+class FollowUpVersion(Struct, omit_defaults=True):
+    """The whole follow-up as it stood at a version, in the groups that may be read."""
+
+    version: int
+    author: UUID
+    recorded_at: datetime
+    content: dict[Group, str]
+    type: str | UnsetType = UNSET
+    channel: str | UnsetType = UNSET
+    duration_minutes: int | UnsetType = UNSET
+    action: str | UnsetType = UNSET
+    next_step: str | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+
+
+class FollowUpVersions(Struct):
+    """Every version, oldest to newest."""
+
+    id: UUID
+    case_id: UUID
+    occurred_at: datetime
+    items: list[FollowUpVersion]
+    withheld: list[Group]

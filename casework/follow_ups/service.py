@@ -1,13 +1,13 @@
 """Recording and reading follow-ups. Each version is a row of its own; nothing is overwritten."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from msgspec import UNSET
-from sqlalchemy import Row, and_, func, insert, or_, select, tuple_, update
+from msgspec import UNSET, UnsetType
+from sqlalchemy import Row, and_, func, insert, or_, select, update
 
 from casework.access import Access, Content, OpenedCase
 from casework.act import Act
@@ -25,7 +25,9 @@ PAGE_LIMIT = 100
 # A slip of the keyboard before it: and some years have no time in UTC that a database can hold.
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 _HEAD_FIELDS = ("type", "channel", "duration_minutes", "action", "next_step")
+# Beside the head's fields, what a group's record may hold: its text, and why that was corrected.
 TEXT = "text"
+REASON = "reason"
 
 
 def record_follow_up(act: Act, case_id: UUID, new: NewFollowUp) -> FollowUpCreated:
@@ -95,8 +97,7 @@ def list_follow_ups(
 
     opened = Access(act).open_case(case_id, action="follow_up.list", contents=False, also=shown_rows)
     shown = heads[:limit]
-    frames = frames_of(act, shown)
-    items = [_view(act, opened, head, frames.get(head.id, [])) for head in shown]
+    items = views_of(act, opened, shown)
     last = shown[-1] if len(heads) > limit else None
     return FollowUpPage(items, f"{last.occurred_at.isoformat()}~{last.id}" if last is not None else None)
 
@@ -120,6 +121,8 @@ def follow_ups_of(
 ) -> list[tuple[Row[Any], dict[Group, Content]]]:
     """The latest versions of chosen follow-ups of an opened case, each readable group's record opened.
 
+    Why a text was corrected stays here, and so does a group whose text was taken back.
+
     Raises:
         BadInput: one of them is not a follow-up of this case.
 
@@ -129,7 +132,7 @@ def follow_ups_of(
     if {head.id for head in heads} != set(wanted):
         raise bad_field("follow_ups", "unknown_follow_up")
     frames = frames_of(act, heads)
-    return [(head, _open_records(act, opened, head, frames.get(head.id, []))) for head in heads]
+    return [(head, _told(open_records(act, opened, frames[head.id]))) for head in heads]
 
 
 def versions_now(act: Act, wanted: Sequence[UUID]) -> dict[UUID, int]:
@@ -142,20 +145,42 @@ def versions_now(act: Act, wanted: Sequence[UUID]) -> dict[UUID, int]:
     return {row[0]: row[1] for row in act.unit.connection.execute(query)}
 
 
-def frames_of(act: Act, heads: Sequence[Row[Any]]) -> dict[UUID, list[Row[Any]]]:
-    if not heads:
-        return {}
+def all_frames_of(act: Act, wanted: Sequence[UUID]) -> Sequence[Row[Any]]:
+    """Every frame of these follow-ups, of every version."""
     frame = follow_up_frame
-    rows = act.unit.connection.execute(
-        select(frame).where(
-            frame.c.org_id == act.org_id,
-            tuple_(frame.c.follow_up_id, frame.c.version).in_([(head.id, head.version) for head in heads]),
-        )
-    ).all()
-    grouped: dict[UUID, list[Row[Any]]] = {}
-    for row in rows:
-        grouped.setdefault(row.follow_up_id, []).append(row)
-    return grouped
+    query = select(frame).where(frame.c.org_id == act.org_id, frame.c.follow_up_id.in_(wanted))
+    return act.unit.connection.execute(query).all() if wanted else []
+
+
+def frames_of(act: Act, heads: Sequence[Row[Any]]) -> dict[UUID, list[Row[Any]]]:
+    """What stands at each head's version: of each group, the frame of the highest version that has one.
+
+    A frame is bound to its version, so a correction copies none: the groups it leaves alone keep theirs.
+    """
+    newest: dict[UUID, dict[str, Row[Any]]] = {head.id: {} for head in heads}
+    versions = {head.id: head.version for head in heads}
+    for row in all_frames_of(act, list(newest)):
+        standing = newest[row.follow_up_id]
+        known = standing.get(row.compartment)
+        if row.version <= versions[row.follow_up_id] and (known is None or known.version < row.version):
+            standing[row.compartment] = row
+    return {follow_up_id: list(standing.values()) for follow_up_id, standing in newest.items()}
+
+
+def views_of(act: Act, opened: OpenedCase, heads: Sequence[Row[Any]]) -> list[FollowUpView]:
+    """Follow-ups of an opened case as this member may see them."""
+    frames = frames_of(act, heads)
+    authors = _first_authors(act, [head.id for head in heads if head.version > 1])
+    return [_view(act, opened, head, frames[head.id], authors) for head in heads]
+
+
+def _first_authors(act: Act, corrected: Sequence[UUID]) -> dict[UUID, UUID]:
+    if not corrected:
+        return {}
+    query = select(follow_up.c.id, follow_up.c.author_id).where(
+        follow_up.c.org_id == act.org_id, follow_up.c.id.in_(corrected), follow_up.c.version == 1
+    )
+    return {row.id: row.author_id for row in act.unit.connection.execute(query)}
 
 
 def _records(new: NewFollowUp, head_group: Group) -> dict[Group, Content]:
@@ -198,13 +223,12 @@ def _latest(act: Act, case_id: UUID, limit: int, cursor: tuple[datetime, UUID] |
     return rows
 
 
-def _open_records(
-    act: Act, opened: OpenedCase, head: Row[Any], frames: Sequence[Row[Any]]
-) -> dict[Group, Content]:
-    place = Column.FOLLOW_UP_FRAME.place(act.org_id, head.id, head.version)
+def open_records(act: Act, opened: OpenedCase, frames: Sequence[Row[Any]]) -> dict[Group, Content]:
+    """The records of one frame a group, as far as their groups may be read."""
     records = {}
     for row in frames:
         group = Group(row.compartment)
+        place = Column.FOLLOW_UP_FRAME.place(act.org_id, row.follow_up_id, row.version)
         record = opened.open(group, place, row.frame, _store(act, row))
         if record is not None:
             records[group] = record
@@ -229,15 +253,49 @@ def _store(act: Act, row: Row[Any]) -> Callable[[Sealed], None]:
     return store
 
 
-def _view(act: Act, opened: OpenedCase, head: Row[Any], frames: Sequence[Row[Any]]) -> FollowUpView:
-    records = _open_records(act, opened, head, frames)
+def _told(records: Mapping[Group, Content]) -> dict[Group, Content]:
+    told = {
+        group: {name: value for name, value in record.items() if name != REASON and value != ""}
+        for group, record in records.items()
+    }
+    return {group: record for group, record in told.items() if record}
+
+
+def texts_of(records: Mapping[Group, Content]) -> dict[Group, str]:
+    return {group: record[TEXT] for group, record in records.items() if record.get(TEXT)}
+
+
+def head_of(records: Mapping[Group, Content]) -> dict[str, Any]:
+    """The type, the channel and what else stands beside the text of the type's group, where that may be read."""
     fields = next((record for record in records.values() if "type" in record), {})
-    return FollowUpView(
+    return {name: fields[name] for name in _HEAD_FIELDS if name in fields}
+
+
+def reason_of(records: Iterable[Content]) -> str | UnsetType:
+    """Why a version was written, from the records that it wrote."""
+    return next((record[REASON] for record in records if REASON in record), UNSET)
+
+
+def _view(
+    act: Act,
+    opened: OpenedCase,
+    head: Row[Any],
+    frames: Sequence[Row[Any]],
+    first_authors: Mapping[UUID, UUID],
+) -> FollowUpView:
+    records = open_records(act, opened, frames)
+    view = FollowUpView(
         id=head.id,
         occurred_at=head.occurred_at,
         author=head.author_id,
         version=head.version,
-        content={group: record[TEXT] for group, record in records.items() if TEXT in record},
+        content=texts_of(records),
         withheld=list(opened.withheld),
-        **{name: fields[name] for name in _HEAD_FIELDS if name in fields},
+        **head_of(records),
     )
+    if head.version > 1:
+        corrected = {row.compartment for row in frames if row.version == head.version}
+        view.author = first_authors[head.id]
+        view.corrected_at, view.corrected_by = head.recorded_at, head.author_id
+        view.reason = reason_of(record for group, record in records.items() if group in corrected)
+    return view

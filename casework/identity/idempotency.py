@@ -57,7 +57,7 @@ _SETTLE = HotStatement(
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One use of a key: by a member, at a route; key and body are known by their keyed HMACs.
+    """One use of a key: by a member, at a route; key and body (with `If-Match`) are known by their keyed HMACs.
 
     A client may derive its key from what it sends: the key itself would let a thief of the database try guesses.
     """
@@ -101,6 +101,11 @@ def claim(act: "Act", use: Use) -> UUID | None:
 def settle(act: "Act", use: Use, resource: UUID, status: int) -> None:
     """Remember what the request made."""
     _SETTLE.run(act.unit.connection, {**_values(act, use), "resource": resource, "answered": status})
+
+
+def release(act: "Act", use: Use) -> None:
+    """Give the key back: nothing was made under it."""
+    act.unit.connection.execute(_FORGET, _values(act, use))
 
 
 def _values(act: "Act", use: Use) -> dict[str, Any]:

@@ -46,6 +46,12 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
             "next_step": "Rendez-vous avec la juriste.",
         }
     },
+    "correct_follow_up": {
+        "example": {
+            "reason": "Date de l’audience recopiée de travers.",
+            "content": {"legal": "Audience le 12 mars. Souhaite connaître ses droits sur le bail."},
+        }
+    },
     "draft_handoff": {
         "example": {
             "to": "cidff",

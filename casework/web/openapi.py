@@ -108,7 +108,7 @@ _HEADERS: Final = {
     },
 }
 _IF_MATCH: Final = {
-    "description": "The version of the group that the change starts from, as an ETag.",
+    "description": "The version that the change starts from, as an ETag.",
     "example": '"3"',
     "schema": {"type": "string", "pattern": '^(W/)?"*[0-9]{1,9}"*$'},
 }

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from policies.vocabulary import READ, RECORD, Action
+from policies.vocabulary import AMEND, READ, RECORD, Action
 
 # Anyone: it shows and changes nothing of a person.
 PUBLIC: Final = "public"
@@ -11,6 +11,7 @@ SIGNED_IN: Final = "signed_in"
 
 _ANY_READING: Final = frozenset({Action.CASE_LIST, *READ.values()})
 _ANY_RECORDING: Final = frozenset(RECORD.values())
+_ANY_AMENDING: Final = frozenset(AMEND.values())
 
 ROUTES: Final[dict[tuple[str, str], str | frozenset[Action]]] = {
     ("POST", "/api/v1/sessions"): PUBLIC,
@@ -25,6 +26,8 @@ ROUTES: Final[dict[tuple[str, str], str | frozenset[Action]]] = {
     ("PUT", "/api/v1/cases/{case_id:uuid}/assignments"): frozenset({Action.CASE_ASSIGN}),
     ("POST", "/api/v1/cases/{case_id:uuid}/follow-ups"): _ANY_RECORDING,
     ("GET", "/api/v1/cases/{case_id:uuid}/follow-ups"): _ANY_READING,
+    ("POST", "/api/v1/follow-ups/{follow_up_id:uuid}/corrections"): _ANY_AMENDING,
+    ("GET", "/api/v1/follow-ups/{follow_up_id:uuid}/versions"): _ANY_READING,
     ("POST", "/api/v1/cases/{case_id:uuid}/handoffs"): frozenset({Action.HANDOFF_DRAFT}),
     ("GET", "/api/v1/handoffs"): frozenset({Action.HANDOFF_READ}),
     ("GET", "/api/v1/handoffs/{handoff_id:uuid}/preview"): frozenset({Action.HANDOFF_DRAFT}),

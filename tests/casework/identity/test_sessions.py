@@ -23,6 +23,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("PATCH", "/cases/{case_id}/groups/{group}"): {"summary": "x"},
     ("PUT", "/cases/{case_id}/assignments"): {"members": [str(uuid4())]},
     ("POST", "/cases/{case_id}/follow-ups"): follow_up("accueil", "intake"),
+    ("POST", "/follow-ups/{follow_up_id}/corrections"): {"reason": "x", "content": {"social": "x"}},
     ("POST", "/cases/{case_id}/handoffs"): handoff("identity"),
     ("POST", "/handoffs/{handoff_id}/consent"): consent({"content_digest": "00" * 32}),
     ("POST", "/handoffs/{handoff_id}/sending"): None,
@@ -55,7 +56,7 @@ async def _try_all(client: Client) -> None:
     for method, template in routes:
         path = template.replace("{group}", "social")
         path = re.sub(r"\{\w+\}", lambda _: str(uuid4()), path)
-        headers = {"if-match": '"0"'} if method == "PATCH" else {}
+        headers = {"if-match": '"0"'}
         query = {"box": "sent"} if template == "/handoffs" else {}
         body = None if method == "GET" else BODIES[method, template]
         answer = await client.request(method, path, json=body, headers=headers, params=query)
