@@ -7,11 +7,13 @@ from litestar import Request, Response, get, patch, post, put
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 
 from casework.act import Act
-from casework.cases import service
+from casework.cases import service, status
 from casework.cases.schemas import (
     CONTENT,
     Assignments,
     CaseCreated,
+    CaseMove,
+    CaseMoved,
     CasePage,
     CaseView,
     GroupChanged,
@@ -83,6 +85,40 @@ async def set_assignments(
     return await perform(request, lambda act: service.set_assignments(act, case_id, data))
 
 
+@post(
+    "/api/v1/cases/{case_id:uuid}/closure",
+    status_code=200,
+    opt=requires(Action.CASE_CLOSE),
+    responses=conflicts("wrong_state"),
+)
+async def close_case(
+    request: AnyRequest, case_id: FromPath[UUID], data: JSONBody[CaseMove]
+) -> Response[CaseMoved]:
+    """Close an open case: it is read as before, and reopened before anything is written."""
+
+    def close(act: Act) -> Made[CaseMoved]:
+        return Made(case_id, status.move_case(act, case_id, Status.CLOSED, data.reason))
+
+    return await perform_once(request, close, status.view_moved)
+
+
+@post(
+    "/api/v1/cases/{case_id:uuid}/reopening",
+    status_code=200,
+    opt=requires(Action.CASE_REOPEN),
+    responses=conflicts("wrong_state"),
+)
+async def reopen_case(
+    request: AnyRequest, case_id: FromPath[UUID], data: JSONBody[CaseMove]
+) -> Response[CaseMoved]:
+    """Open a closed case again."""
+
+    def reopen(act: Act) -> Made[CaseMoved]:
+        return Made(case_id, status.move_case(act, case_id, Status.OPEN, data.reason))
+
+    return await perform_once(request, reopen, status.view_moved)
+
+
 def parse_etag(value: str) -> int:
     """The version in an ETag, strong or weak.
 
@@ -96,4 +132,12 @@ def parse_etag(value: str) -> int:
     return int(text)
 
 
-ROUTES = (create_case, list_cases, view_case, change_group, set_assignments)
+ROUTES = (
+    create_case,
+    list_cases,
+    view_case,
+    change_group,
+    set_assignments,
+    close_case,
+    reopen_case,
+)

@@ -112,6 +112,18 @@ class CaseCreated(Struct):
     version: int
 
 
+class CaseMove(Struct, forbid_unknown_fields=True):
+    """Why a case is closed or reopened."""
+
+    reason: Reason = ""
+
+
+class CaseMoved(Struct):
+    id: UUID
+    status: Status
+    version: int
+
+
 class CaseItem(Struct):
     id: UUID
     status: Status

@@ -22,6 +22,8 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/cases"): new_case(),
     ("PATCH", "/cases/{case_id}/groups/{group}"): {"summary": "x"},
     ("PUT", "/cases/{case_id}/assignments"): {"members": [str(uuid4())]},
+    ("POST", "/cases/{case_id}/closure"): {"reason": "x"},
+    ("POST", "/cases/{case_id}/reopening"): {"reason": "x"},
     ("POST", "/cases/{case_id}/follow-ups"): follow_up("accueil", "intake"),
     ("POST", "/follow-ups/{follow_up_id}/corrections"): {"reason": "x", "content": {"social": "x"}},
     ("POST", "/cases/{case_id}/handoffs"): handoff("identity"),
