@@ -5,7 +5,7 @@ before decryption, and what it holds no key for could not be decrypted by any po
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from sqlalchemy import select, update
 from casework import case_queries, packets
 from casework.act import Act, refusal
 from casework.case_queries import COUNT_CAP
-from casework.cases.tables import case_file, case_group
+from casework.cases.tables import break_glass, case_file, case_group
 from casework.column_types import Sealed
 from casework.columns import Column
 from casework.errors import MissingKey, NotFound
@@ -169,6 +169,7 @@ class Access:
                 action,
                 touched=(Touched(loaded.pseudonym, tuple(rows)),),
                 policies=sorted(policies),
+                glass=self._glass_under(loaded, [Action.CASE_LIST, *(READ[group] for group in allowed)]),
                 detail={"groups": sorted(keys), LEGAL_NAME: names_civil_status},
             )
         )
@@ -291,6 +292,23 @@ class Access:
             # The very error of an absent case: same action, same reason, same detail.
             raise NotFound("case.open", reason="not_found", tried={"case": str(loaded.id)})
         return decision
+
+    def _glass_under(self, loaded: LoadedCase, allowed: Iterable[Action]) -> UUID | None:
+        """The emergency access that something allowed rests on; None where all of it is hers without."""
+        if not loaded.facts.glass:
+            return None
+        without = replace(loaded.facts, glass=False)
+        if all(self._act.decide_case(action, without).allowed for action in allowed):
+            return None
+        query = select(break_glass.c.id).where(
+            break_glass.c.org_id == self._act.org_id,
+            break_glass.c.case_id == loaded.id,
+            break_glass.c.member_id == self._act.member_id,
+            break_glass.c.expires_at > self._act.unit.now,
+        )
+        newest = query.order_by(break_glass.c.expires_at.desc()).limit(1)
+        glass: UUID = self._act.unit.connection.execute(newest).scalar_one()
+        return glass
 
     def _readable_groups(self, loaded: LoadedCase) -> dict[Group, Decision]:
         decisions = {group: self._act.decide_case(READ[group], loaded.facts) for group in Group}

@@ -97,6 +97,19 @@ class Act:
             raise refusal(action, decision, hidden=False)
         return decision
 
+    def require_in_some_case(
+        self, action: Action, *, reason: bool = False, tried: dict[str, str] | None = None
+    ) -> None:
+        """Raise Forbidden where no case that there can be would let her do this: it tells of no case."""
+        if not self.engine.allowed_states(self.asker, action, self._with_reason(reason=reason)):
+            decision = self.decide_case(action, CaseFacts.of_an_ordinary_case(), reason=reason)
+            raise refusal(action, decision, hidden=False, tried=tried)
+
+    def state_purpose(self, purpose: Purpose) -> None:
+        """Do what follows for the purpose that the request's body gives; it is journaled with it."""
+        self.context = replace(self.context, purpose=purpose)
+        self.identity = replace(self.identity, who=replace(self.identity.who, purpose=purpose))
+
     def require_signing_key(self, action: Action) -> SigningKey:
         """The member's signing key; sensitive acts need a password given in the last five minutes.
 

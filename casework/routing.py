@@ -188,20 +188,20 @@ async def _serve(request: Request[Any, Any, Any], work: Callable[[Act], Served |
     deployment = deployment_of(request)
     token = token_of(request)
     circumstances = circumstances_of(request)
-    asker: list[Identity] = []
+    acts: list[Act] = []
 
     def unit_of_work(unit: UnitOfWork) -> Served | Problem:
         session = sessions.find(unit, token)
         if isinstance(session, PendingSession):
             raise NotSignedIn
         act = begin_act(deployment, unit, session, circumstances)
-        asker.append(act.identity)
+        acts.append(act)
         return work(act)
 
     try:
         served = await deployment.database.unit(unit_of_work)
     except Refusal as refused:
-        await journal_refusal(deployment, asker[-1], refused)
+        await journal_refusal(deployment, acts[-1].identity, refused)
         raise
     if isinstance(served, Problem):
         raise served

@@ -108,6 +108,11 @@ class CaseFacts:
         """What ``case.create`` and the first records of a case are judged with: hers, open, nothing else."""
         return cls.from_bits(cls.WEIGHTS[Fact.MINE])
 
+    @classmethod
+    def of_an_ordinary_case(cls) -> Self:
+        """An open case that the asker is in no way near: no fact holds."""
+        return cls.from_bits(0)
+
 
 ALL_CASE_FACTS: tuple[CaseFacts, ...] = tuple(CaseFacts.from_bits(bits) for bits in range(CASE_STATES))
 

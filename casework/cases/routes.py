@@ -7,15 +7,17 @@ from litestar import Request, Response, get, patch, post, put
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 
 from casework.act import Act
-from casework.cases import service, status
+from casework.cases import emergency, service, status
 from casework.cases.schemas import (
     CONTENT,
     Assignments,
+    BrokenGlass,
     CaseCreated,
     CaseMove,
     CaseMoved,
     CasePage,
     CaseView,
+    Emergency,
     GroupChanged,
     NewCase,
 )
@@ -119,6 +121,24 @@ async def reopen_case(
     return await perform_once(request, reopen, status.view_moved)
 
 
+@post("/api/v1/cases/{case_id:uuid}/break-glass", opt=requires(Action.CASE_BREAK_GLASS))
+async def break_glass(
+    request: AnyRequest, case_id: FromPath[UUID], data: JSONBody[Emergency]
+) -> Response[BrokenGlass]:
+    """Read a case for four hours without being assigned to it; needs a step-up, a reason and a purpose.
+
+    It lifts the assignment, never a group, and never a restriction. The purpose in the body is the act's own.
+    """
+
+    def open_in_emergency(act: Act) -> Made[BrokenGlass]:
+        return Made(*emergency.open_in_emergency(act, case_id, data))
+
+    def again(act: Act, glass_id: UUID) -> BrokenGlass:
+        return emergency.view_emergency(act, case_id, glass_id)
+
+    return await perform_once(request, open_in_emergency, again, status=201)
+
+
 def parse_etag(value: str) -> int:
     """The version in an ETag, strong or weak.
 
@@ -140,4 +160,5 @@ ROUTES = (
     set_assignments,
     close_case,
     reopen_case,
+    break_glass,
 )

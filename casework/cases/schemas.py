@@ -1,6 +1,6 @@
 """What a case looks like on the wire. An explicit struct per view is the boundary of what is shown."""
 
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from policies.vocabulary import Group, Status
+from policies.vocabulary import Group, Purpose, Status
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Line = Annotated[str, Meta(max_length=500)]
@@ -122,6 +122,17 @@ class CaseMoved(Struct):
     id: UUID
     status: Status
     version: int
+
+
+class Emergency(Struct, forbid_unknown_fields=True):
+    """Why a case must be read at once by somebody who is not assigned to it."""
+
+    purpose: Purpose
+    reason: Reason = ""
+
+
+class BrokenGlass(Struct):
+    expires_at: datetime
 
 
 class CaseItem(Struct):

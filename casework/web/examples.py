@@ -35,6 +35,9 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "set_assignments": {"example": {"members": ["01936c00-0000-7000-8000-000000000001"], "teams": []}},
     "close_case": {"example": {"reason": "Relogée, suivi terminé à sa demande."}},
     "reopen_case": {"example": {"reason": "Elle est revenue."}},
+    "break_glass": {
+        "example": {"purpose": "support", "reason": "Elle appelle, en danger ; sa référente est absente."}
+    },
     "record_follow_up": {
         "example": {
             "type": "accompagnement_social",

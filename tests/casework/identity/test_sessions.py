@@ -24,6 +24,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("PUT", "/cases/{case_id}/assignments"): {"members": [str(uuid4())]},
     ("POST", "/cases/{case_id}/closure"): {"reason": "x"},
     ("POST", "/cases/{case_id}/reopening"): {"reason": "x"},
+    ("POST", "/cases/{case_id}/break-glass"): {"reason": "x", "purpose": "support"},
     ("POST", "/cases/{case_id}/follow-ups"): follow_up("accueil", "intake"),
     ("POST", "/follow-ups/{follow_up_id}/corrections"): {"reason": "x", "content": {"social": "x"}},
     ("POST", "/cases/{case_id}/handoffs"): handoff("identity"),
