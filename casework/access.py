@@ -19,6 +19,7 @@ from casework.cases.tables import break_glass, case_file, case_group
 from casework.column_types import Sealed
 from casework.columns import Column
 from casework.errors import MissingKey, NotFound
+from casework.facts import facts_of_row
 from casework.journal import Deed, Touched
 from casework.loaded_case import LEGAL_NAME, LoadedCase
 from casework.shreds import PSEUDONYM, ShredMissing
@@ -263,7 +264,7 @@ class Access:
     def facts_of(self, case_id: UUID) -> CaseFacts | None:
         """The facts of a case for the asker, and nothing else of it; None where it is not there."""
         row = case_queries.FACTS.row(self._act.unit.connection, self._values(case_id))
-        return _facts(row) if row is not None else None
+        return facts_of_row(row) if row is not None else None
 
     def _load(self, case_id: UUID) -> LoadedCase:
         act = self._act
@@ -276,7 +277,7 @@ class Access:
             id=case_id,
             status=Status(first.status),
             version=first.case_version,
-            facts=_facts(first),
+            facts=facts_of_row(first),
             pseudonym=pseudonym(bytes(first.pseudonym_part), _shred(shreds, case_id, PSEUDONYM)),
             groups={Group(row.compartment): row for row in rows},
             shreds={group: _shred(shreds, case_id, group) for group in Group},
@@ -345,7 +346,7 @@ class Access:
         return store
 
     def _shows_identity(self, row: Any) -> bool:
-        decision = self._act.decide_case(Action.CASE_READ_IDENTITY, _facts(row))
+        decision = self._act.decide_case(Action.CASE_READ_IDENTITY, facts_of_row(row))
         return row.frame is not None and decision.allowed and self._act.keyring.holds(Group.IDENTITY)
 
     def _identity(self, row: Any, shred: bytes) -> Content | None:
@@ -366,17 +367,6 @@ class Access:
         for group in arrived:
             packets.take_in(self._act, loaded, group, keys[group])
         return self._load(loaded.id)
-
-
-def _facts(row: Any) -> CaseFacts:
-    return CaseFacts(
-        mine=bool(row.mine),
-        my_team=bool(row.my_team),
-        restricted=bool(row.restricted),
-        conflict=bool(row.conflict),
-        glass=bool(row.glass),
-        status=Status(row.status),
-    )
 
 
 def _case_key(act: Act, loaded: LoadedCase, group: Group) -> CaseKey | None:

@@ -5,15 +5,27 @@ With `casework.access` and `casework.packets`, the only place that reads another
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BindParameter, ColumnElement, FromClause, and_, bindparam, exists, false, not_, or_
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    FromClause,
+    and_,
+    bindparam,
+    exists,
+    false,
+    not_,
+    or_,
+)
 
 from casework.cases.tables import assignment, break_glass, case_conflict, case_file, case_team
 from casework.column_types import Id, Moment
 from casework.organisations.tables import team_member
+from policies.facts import CaseFacts
 from policies.filters import Cube
-from policies.vocabulary import Fact
+from policies.vocabulary import Fact, Status
 
 # The asker and the moment of a statement that is prepared once: its caller gives `member` and `now`.
 MEMBER: BindParameter[UUID] = bindparam("member", type_=Id)
@@ -37,6 +49,18 @@ def case_facts(
             break_glass, and_(break_glass.c.member_id == member_id, break_glass.c.expires_at > now)
         ),
     }
+
+
+def facts_of_row(row: Any) -> CaseFacts:
+    """The facts of a row that selected each of `case_facts` under its name, and the case's status."""
+    return CaseFacts(
+        mine=bool(row.mine),
+        my_team=bool(row.my_team),
+        restricted=bool(row.restricted),
+        conflict=bool(row.conflict),
+        glass=bool(row.glass),
+        status=Status(row.status),
+    )
 
 
 def matches_any(cubes: Sequence[Cube], facts: dict[Fact, ColumnElement[bool]]) -> ColumnElement[bool]:

@@ -7,7 +7,7 @@ from litestar import Request, Response, get, patch, post, put
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 
 from casework.act import Act
-from casework.cases import emergency, service, status
+from casework.cases import emergency, reassignment, service, status
 from casework.cases.schemas import (
     CONTENT,
     Assignments,
@@ -20,6 +20,8 @@ from casework.cases.schemas import (
     Emergency,
     GroupChanged,
     NewCase,
+    Reassigned,
+    Reassignment,
 )
 from casework.errors import PreconditionFailed, bad_field
 from casework.json_input import read_body
@@ -77,6 +79,12 @@ async def change_group(
         return service.change_group(act, case_id, group, content, parse_etag(if_match))
 
     return await perform(request, change)
+
+
+@get("/api/v1/cases/{case_id:uuid}/assignments", opt=requires(Action.CASE_LIST))
+async def view_assignments(request: AnyRequest, case_id: FromPath[UUID]) -> Response[Assignments]:
+    """Who is assigned to a case."""
+    return await perform(request, lambda act: service.view_assignments(act, case_id))
 
 
 @put("/api/v1/cases/{case_id:uuid}/assignments", opt=requires(Action.CASE_ASSIGN))
@@ -139,6 +147,22 @@ async def break_glass(
     return await perform_once(request, open_in_emergency, again, status=201)
 
 
+@post("/api/v1/reassignments", status_code=200, opt=requires(Action.CASE_ASSIGN))
+async def reassign(request: AnyRequest, data: JSONBody[Reassignment]) -> Response[Reassigned]:
+    """Give the cases of a member who leaves to her colleagues.
+
+    At most 500 cases a request: while some are `waiting`, ask again under another key.
+    """
+
+    def move(act: Act) -> Made[Reassigned]:
+        return Made(data.from_, reassignment.reassign(act, data))
+
+    def again(act: Act, _from: UUID) -> Reassigned:
+        return reassignment.review_reassignment(act, data)
+
+    return await perform_once(request, move, again)
+
+
 def parse_etag(value: str) -> int:
     """The version in an ETag, strong or weak.
 
@@ -157,7 +181,9 @@ ROUTES = (
     list_cases,
     view_case,
     change_group,
+    view_assignments,
     set_assignments,
+    reassign,
     close_case,
     reopen_case,
     break_glass,

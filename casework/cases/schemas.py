@@ -157,3 +157,19 @@ class GroupChanged(Struct):
 class Assignments(Struct, forbid_unknown_fields=True):
     members: list[UUID]
     teams: list[UUID] = msgspec.field(default_factory=list)
+
+
+class Reassignment(Struct, forbid_unknown_fields=True, rename={"from_": "from"}):
+    """Who leaves, and who takes her cases over."""
+
+    from_: UUID
+    to: Annotated[list[UUID], Meta(max_length=50)]
+    teams: Annotated[list[UUID], Meta(max_length=50)] = msgspec.field(default_factory=list)
+
+
+class Reassigned(Struct):
+    """How many cases were moved, are left because they may not be, and wait for the same request once more."""
+
+    moved: int
+    left: int
+    waiting: int

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Struct
-from sqlalchemy import delete, insert, update
+from sqlalchemy import delete, insert, select, update
 
 from casework.access import Access, Content
 from casework.act import Act, refusal
@@ -211,6 +211,18 @@ def set_assignments(act: Act, case_id: UUID, wanted: Assignments) -> Assignments
     touch_case(act, case_id)
     change.record("case.assign", [], count=len(set(wanted.members)))
     return wanted
+
+
+def view_assignments(act: Act, case_id: UUID) -> Assignments:
+    """Who is assigned to a case that the asker may list."""
+    Access(act).open_case(case_id, action="case.assignments", contents=False)
+    members, teams = (
+        act.unit.connection.execute(
+            select(column).where(table.c.org_id == act.org_id, table.c.case_id == case_id).order_by(column)
+        )
+        for table, column in ((assignment, assignment.c.member_id), (case_team, case_team.c.team_id))
+    )
+    return Assignments(list(members.scalars()), list(teams.scalars()))
 
 
 def touch_case(act: Act, case_id: UUID, *, contact: bool = False) -> None:

@@ -48,6 +48,16 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
+class Colleague:
+    """A membership as the others of the organisation may know it."""
+
+    id: UUID
+    login: str
+    position: Position
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
 class NewMembership:
     id: UUID
     position: Position
@@ -243,6 +253,28 @@ def active_members(connection: Connection, org_id: UUID, members: Collection[UUI
         )
     )
     return set(rows.scalars())
+
+
+def is_member(connection: Connection, org_id: UUID, member: UUID) -> bool:
+    """Whether the organisation has, or had, this member."""
+    query = select(membership.c.id).where(membership.c.org_id == org_id, membership.c.id == member)
+    return connection.execute(query).first() is not None
+
+
+def colleagues(connection: Connection, org_id: UUID) -> list[Colleague]:
+    """Every membership of the organisation by login, those that ended included."""
+    rows = connection.execute(
+        select(membership.c.id, membership.c.role, membership.c.professions, account.c.login)
+        .add_columns((membership.c.active & account.c.active).label("active"))
+        .join_from(
+            membership,
+            account,
+            and_(account.c.org_id == membership.c.org_id, account.c.id == membership.c.account_id),
+        )
+        .where(membership.c.org_id == org_id)
+        .order_by(account.c.login, membership.c.role)
+    )
+    return [Colleague(row.id, row.login, _position(row), bool(row.active)) for row in rows]
 
 
 def _position(row: Row[Any]) -> Position:

@@ -1,4 +1,4 @@
-"""`/api/v1/sessions` and `/api/v1/me`."""
+"""`/api/v1/sessions`, `/api/v1/me` and `/api/v1/members`."""
 
 from typing import Any
 
@@ -8,10 +8,13 @@ from msgspec import UNSET
 
 from casework.act import Act
 from casework.identity import sign_in
+from casework.identity.members import colleagues
 from casework.identity.schemas import (
     Credentials,
     FactorGiven,
     Me,
+    Members,
+    MemberView,
     PasswordAgain,
     SecondFactor,
     SessionBegun,
@@ -25,6 +28,7 @@ from casework.routing import (
     encode_token,
     perform,
     public,
+    requires,
     signed_in,
     token_of,
 )
@@ -99,4 +103,26 @@ def _may_open_with(act: Act) -> list[Group]:
     return [group for group in Group if act.decide_case(RECORD[group], facts).allowed]
 
 
-ROUTES = (create_session, give_second_factor, step_up, end_session, me)
+@get("/api/v1/members", opt=requires(Action.CASE_ASSIGN))
+async def list_members(request: AnyRequest) -> Response[Members]:
+    """The members of the organisation, for whoever may assign a case, if only one that names her."""
+    return await perform(request, describe_members)
+
+
+def describe_members(act: Act) -> Members:
+    act.require_in_some_case(Action.CASE_ASSIGN)
+    return Members(
+        [
+            MemberView(
+                id=member.id,
+                login=member.login,
+                role=member.position.role,
+                professions=sorted(member.position.professions),
+                active=member.active,
+            )
+            for member in colleagues(act.unit.connection, act.org_id)
+        ]
+    )
+
+
+ROUTES = (create_session, give_second_factor, step_up, end_session, me, list_members)

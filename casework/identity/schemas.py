@@ -48,3 +48,15 @@ class Me(Struct):
     professions: list[str]
     compartments: list[str]
     may_open_with: list[Group]
+
+
+class MemberView(Struct):
+    id: UUID
+    login: str
+    role: Role
+    professions: list[str]
+    active: bool
+
+
+class Members(Struct):
+    items: list[MemberView]

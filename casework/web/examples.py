@@ -33,6 +33,13 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "social": {"summary": "Dossier de logement déposé.", "fields": {"bailleur": "Habitat Fictif"}},
     },
     "set_assignments": {"example": {"members": ["01936c00-0000-7000-8000-000000000001"], "teams": []}},
+    "reassign": {
+        "example": {
+            "from": "01936c00-0000-7000-8000-000000000001",
+            "to": ["01936c00-0000-7000-8000-000000000002"],
+            "teams": [],
+        }
+    },
     "close_case": {"example": {"reason": "Relogée, suivi terminé à sa demande."}},
     "reopen_case": {"example": {"reason": "Elle est revenue."}},
     "break_glass": {

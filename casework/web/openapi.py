@@ -34,7 +34,9 @@ from policies.vocabulary import Action, Advice, Purpose, Role
 TAGS: Final = {
     "sessions": "Signing in, in two steps, and out.",
     "me": "Who is signed in.",
+    "members": "The members of one’s own organisation.",
     "cases": "Cases, their groups of fields and who is assigned to them.",
+    "reassignments": "Giving the cases of a member who leaves to her colleagues.",
     "follow-ups": "What was done, visit by visit.",
     "search": "Finding a case by what is known of a person.",
     "handoffs": "Handing a case over to another organisation, with consent.",

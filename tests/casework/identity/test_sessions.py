@@ -22,6 +22,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/cases"): new_case(),
     ("PATCH", "/cases/{case_id}/groups/{group}"): {"summary": "x"},
     ("PUT", "/cases/{case_id}/assignments"): {"members": [str(uuid4())]},
+    ("POST", "/reassignments"): {"from": str(uuid4()), "to": [str(uuid4())]},
     ("POST", "/cases/{case_id}/closure"): {"reason": "x"},
     ("POST", "/cases/{case_id}/reopening"): {"reason": "x"},
     ("POST", "/cases/{case_id}/break-glass"): {"reason": "x", "purpose": "support"},
