@@ -14,7 +14,7 @@ from casework.follow_ups.routes import ROUTES as FOLLOW_UPS
 from casework.handoffs.routes import ROUTES as HANDOFFS
 from casework.identity.routes import ROUTES as IDENTITY
 from casework.integration import Integration
-from casework.json_input import JsonRequest
+from casework.json_input import MAX_BODY, JsonRequest
 from casework.logs import access_log
 from casework.problems import answer
 from casework.web.api_page import ROUTES as API_PAGE
@@ -22,7 +22,6 @@ from casework.web.api_page import openapi_config
 from casework.web.health import ROUTES as HEALTH
 from casework.web.security import secure_headers
 
-MAX_BODY = 1024 * 1024
 _MARKS = frozenset({"requires", "signed_in", "public"})
 ROUTES: tuple[ControllerRouterHandler, ...] = (
     *IDENTITY,

@@ -8,6 +8,7 @@ from typing import NoReturn
 import click
 
 from casework.commands.doctor import doctor
+from casework.commands.imports import import_
 from casework.commands.journal import audit
 from casework.commands.members import member
 from casework.commands.organisations import org
@@ -26,7 +27,7 @@ def cli() -> None:
     pass
 
 
-for command in (demo, init, serve, db, org, member, audit, policy, doctor):
+for command in (demo, init, serve, db, org, member, import_, audit, policy, doctor):
     cli.add_command(command)
 
 

@@ -11,6 +11,8 @@ from casework.errors import FieldError, Problem, bad_field
 
 T = TypeVar("T")
 
+# What a body may weigh, in bytes.
+MAX_BODY: Final = 1024 * 1024
 # What a problem calls the body as a whole.
 BODY: Final = "body"
 _MEDIA_TYPE = "application/json"

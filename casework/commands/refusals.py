@@ -11,6 +11,7 @@ from casework.anchors import AnchorMissing
 from casework.commands.opening import CommandRefused
 from casework.database import CommitFailed, UnsafeDatabase
 from casework.deployment import NotPrepared
+from casework.imports.errors import ImportRefused
 from casework.organisations.cards import CardFault, CardRefused
 from casework.organisations.joining import JoiningFault, JoiningRefused
 from casework.settings import SettingRefused
@@ -152,6 +153,7 @@ def _unanswered(error: BaseException) -> str:
 
 _SPOKEN: dict[type[BaseException], Callable[[Any], str]] = {
     CommandRefused: str,
+    ImportRefused: str,
     SettingRefused: _setting,
     PepperRefused: lambda error: (
         f"CASEWORK_PEPPER_FILE : {_PEPPER.get(str(error), 'le fichier est refusé')}."

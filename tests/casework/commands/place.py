@@ -126,13 +126,15 @@ def run(*arguments: str | Path, environment: Mapping[str, str]) -> Ran:
     return Ran(code, out.getvalue(), err.getvalue())
 
 
-def start(*arguments: str | Path, environment: Mapping[str, str]) -> subprocess.Popen[str]:
+def start(
+    *arguments: str | Path, environment: Mapping[str, str], stdin: int = subprocess.DEVNULL
+) -> subprocess.Popen[str]:
     """Start the command line in a process of its own."""
     others = {name: value for name, value in os.environ.items() if not name.startswith("CASEWORK_")}
     return subprocess.Popen(
         [sys.executable, "-W", "error", "-c", COMMAND, *map(str, arguments)],
         env={**others, **environment},
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
