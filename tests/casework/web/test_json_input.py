@@ -86,3 +86,23 @@ def test_json_nested_beyond_reason_is_unreadable() -> None:
 def test_the_nul_character_is_refused_and_its_written_escape_is_not() -> None:
     assert refused(Notes, {"summary": "a\0b"}) == FieldError("body", "nul_character")
     assert read_json(msgspec.json.encode({"summary": r"a\u0000b"}), Notes).summary == r"a\u0000b"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"public":"seeking","public":"referred","identity":{"name_in_use":"a"}}',
+        b'{"public":"seeking","identity":{"name_in_use":"canary","name_in_use":"a"}}',
+        b'{"public":"seeking","identity":{"name_in_use":"canary","name_in_\\u0075se":"a"}}',
+        b'{"public":"seeking","identity":{"name_in_use":"a"},"social":{"fields":{"x":"1","x":"canary"}}}',
+    ],
+)
+def test_an_object_that_names_a_field_twice_is_refused(body: bytes) -> None:
+    with pytest.raises(BadInput) as caught:
+        read_json(body, NewCase)
+    assert caught.value.errors == (FieldError("body", "duplicate_name"),)
+
+
+def test_one_name_in_two_objects_is_no_name_twice() -> None:
+    sent = CASE | {group: {"fields": {"name_in_use": group}} for group in ("social", "legal")}
+    assert read_json(msgspec.json.encode(sent), NewCase).identity.name_in_use == "Inès"
