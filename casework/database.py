@@ -68,13 +68,14 @@ def storage_is_full(error: BaseException) -> bool:
 class UnitOfWork:
     """One transaction's worth of work: a connection, one moment, and the journal entries beside the data."""
 
-    __slots__ = ("_recorded", "_rollbacks", "_touched", "connection", "now")
+    __slots__ = ("_commits", "_recorded", "_rollbacks", "_touched", "connection", "now")
 
     def __init__(self, connection: Connection, now: datetime) -> None:
         self.connection = connection
         self.now = now
         self._recorded = 0
         self._touched = False
+        self._commits: list[Callable[[], None]] = []
         self._rollbacks: list[Callable[[], None]] = []
 
     def enter_organisation(self, org_id: UUID) -> None:
@@ -95,6 +96,10 @@ class UnitOfWork:
         """Have `call` run if this unit does not commit, or if its outcome is unknown."""
         self._rollbacks.append(call)
 
+    def on_commit(self, call: Callable[[], None]) -> None:
+        """Have `call` run once this unit is durably committed."""
+        self._commits.append(call)
+
     def ensure_recorded(self) -> None:
         """Refuse to commit what was opened without a trace.
 
@@ -114,6 +119,11 @@ class UnitOfWork:
         for call in self._rollbacks:
             call()
         self._rollbacks.clear()
+
+    def committed(self) -> None:
+        for call in self._commits:
+            call()
+        self._commits.clear()
 
 
 class Database(ABC):
@@ -141,6 +151,7 @@ class Database(ABC):
     def unit_committed(self, unit: UnitOfWork) -> None:
         if unit.has_written:
             self.is_full = False
+        unit.committed()
 
     @abstractmethod
     async def start(self) -> None:

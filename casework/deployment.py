@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from uuid import UUID
 
 import structlog
 from sqlalchemy import Connection, select
 
+from audit.lane_file import LaneFile
 from casework.anchors import Anchors
 from casework.clock import Clock
 from casework.database import Database
@@ -71,6 +73,11 @@ def _alarm(failure: EngineFailure) -> None:
     log.error("policy_engine_failed", organisation=failure.org, action=failure.action)
 
 
+def lanes_folder(settings: Settings) -> Path:
+    """Where each process that serves keeps what its lanes have not settled."""
+    return settings.state_dir / "journal-lanes"
+
+
 def make_database(settings: Settings, clock: Clock) -> Database:
     if settings.is_sqlite:
         return SqliteDatabase(settings.sqlite_path, clock)
@@ -105,7 +112,7 @@ async def _put_together(
         shreds=ShredStore(settings.shred_url),
         pepper=pepper,
         directories=Directories(Anchors(settings.state_dir)),
-        journal=Journal(name),
+        journal=Journal(name, LaneFile(lanes_folder(settings))),
         is_demo=is_demo,
         kdf_params=kdf_params,
     )
@@ -116,6 +123,7 @@ async def _put_together(
 async def dismantle(deployment: Deployment) -> None:
     await deployment.database.stop()
     await deployment.shreds.dispose()
+    deployment.journal.end()
 
 
 def _read_deployment(connection: Connection) -> tuple[str, bool, list[tuple[UUID, str]]]:

@@ -1,16 +1,22 @@
-"""The journal's integrator as a task of the service: every 200 ms, one round, then the state, then the next."""
+"""The journal's integrator as a task of the service: every 200 ms, one round, then the state, then the next.
+
+The first thing it does is to close the lanes of processes that were killed.
+"""
 
 import asyncio
 from contextlib import suppress
-from uuid import uuid4
+from functools import partial
+from uuid import UUID, uuid4
 
 import structlog
 
 from audit.errors import JournalRefused, StateRefused
 from audit.integrator import integrate
+from audit.lane_file import AbandonedLane, abandoned_files
 from audit.state import SignerState
+from audit.tables import DEPLOYMENT_LOG
 from casework.database import UnitOfWork
-from casework.deployment import Deployment
+from casework.deployment import Deployment, lanes_folder
 from casework.journal import Deed, Who
 from casework.signers import all_signers
 
@@ -47,6 +53,22 @@ class Integration:
         self.integrated_at = self._deployment.clock.now()
         return len(pending)
 
+    async def close_abandoned_lanes(self) -> None:
+        """Close what processes left behind that were killed; a file goes once all its lanes are closed."""
+        for file in abandoned_files(lanes_folder(self._deployment.settings)):
+            for lane in file.lanes:
+                if lane.unsettled:
+                    await self._database.unit(partial(self._close_lane, lane))
+            file.forget()
+
+    def _close_lane(self, lane: AbandonedLane, unit: UnitOfWork) -> None:
+        if lane.log == DEPLOYMENT_LOG:
+            self._deployment.journal.close_lane(unit, None, lane)
+            return
+        org_id = UUID(bytes=lane.log)
+        unit.enter_organisation(org_id)
+        self._deployment.journal.close_lane(unit, (org_id, self._deployment.slugs[org_id]), lane)
+
     def start(self) -> None:
         self._task = asyncio.create_task(self._run())
 
@@ -67,8 +89,12 @@ class Integration:
             log.error("not_integrated_at_the_end", error=type(error).__name__)
 
     async def _run(self) -> None:
+        lanes_are_closed = False
         while True:
             try:
+                if not lanes_are_closed:
+                    await self.close_abandoned_lanes()
+                    lanes_are_closed = True
                 await self.round()
                 self.healthy = True
             except (JournalRefused, StateRefused) as error:

@@ -9,6 +9,7 @@ import msgspec
 
 from audit.entry import AuthLevel, Basis, Entry, LaneNumber, Outcome, Row, Subject
 from audit.lane import Lane
+from audit.lane_file import AbandonedLane, LaneFile
 from audit.tables import DEPLOYMENT_LOG
 from casework.clock import microseconds
 from casework.columns import Column
@@ -74,10 +75,11 @@ class Receipt:
 
 
 class Journal:
-    """One lane per log for the life of the process."""
+    """One lane per log for the life of the process; `file` outlives it where transactions run beside each other."""
 
-    def __init__(self, deployment_name: str) -> None:
+    def __init__(self, deployment_name: str, file: LaneFile | None = None) -> None:
         self._name = deployment_name
+        self._file = file
         self._lanes: dict[bytes, Lane] = {}
 
     def origin(self, slug: str | None) -> str:
@@ -91,10 +93,12 @@ class Journal:
         who: Who,
         deed: Deed,
         drop: DropPublic | None = None,
+        lane: Lane | None = None,
     ) -> Receipt:
         """Put one entry into the unit, in the organisation's log or the deployment's own.
 
         `drop` is the public drop key of the organisation's `journal` compartment; it is needed for a detail.
+        `lane` is this process's own, unless another is closed.
         """
         log = org[0].bytes if org is not None else DEPLOYMENT_LOG
         origin = self.origin(org[1] if org is not None else None)
@@ -114,7 +118,7 @@ class Journal:
             count=deed.count,
             detail=commitment,
             id=str(entry_id),
-            lane=self._number(unit, log),
+            lane=_number(unit, lane or self._lane(log)),
             log=origin,
             nonce=secrets.token_hex(16),
             outcome=deed.outcome,
@@ -138,13 +142,29 @@ class Journal:
             self.record(unit, org, who, Deed("lane.close"))
         self._lanes.clear()
 
-    def _number(self, unit: UnitOfWork, log: bytes) -> LaneNumber:
+    def close_lane(self, unit: UnitOfWork, org: tuple[UUID, str] | None, abandoned: AbandonedLane) -> None:
+        """Declare void what a writer that died took and nobody saw committed; no hole is left, nor one excused."""
+        self.record(unit, org, Who(uuid4()), Deed("lane.close"), lane=abandoned.resume())
+
+    def end(self) -> None:
+        """A clean end of the process: nothing is left for the next start to close."""
+        if self._file is not None:
+            self._file.close()
+
+    def _lane(self, log: bytes) -> Lane:
         lane = self._lanes.get(log)
         if lane is None:
-            lane = self._lanes.setdefault(log, Lane(str(uuid4())))
-        number = lane.next()
-        unit.on_rollback(lambda: lane.void(number))
-        return number
+            writer = str(uuid4())
+            memory = self._file.slot(log, writer) if self._file is not None else None
+            lane = self._lanes.setdefault(log, Lane(writer, memory))
+        return lane
+
+
+def _number(unit: UnitOfWork, lane: Lane) -> LaneNumber:
+    number = lane.next()
+    unit.on_rollback(lambda: lane.void(number))
+    unit.on_commit(lambda: lane.settle(number))
+    return number
 
 
 def _text(value: UUID | None) -> str | None:
