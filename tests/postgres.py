@@ -2,9 +2,11 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -40,10 +42,18 @@ class Cluster:
         self._run(
             "initdb", "-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"
         )
-        log = os.open(self.directory / "log", os.O_WRONLY | os.O_CREAT, 0o600)
+        self.start()
+        for login in LOGINS:
+            self.sql(
+                f"CREATE ROLE {login} LOGIN {'CREATEROLE CREATEDB' if login == 'casework_owner' else ''}"
+            )
+
+    def start(self) -> None:
+        """Start the server on its data directory and wait until it answers."""
+        log = os.open(self.directory / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._server = subprocess.Popen(
             [
-                binaries / "postgres",
+                self._binaries / "postgres",
                 "-D",
                 self.data,
                 "-c",
@@ -63,10 +73,17 @@ class Cluster:
         )
         os.close(log)
         self._wait()
-        for login in LOGINS:
-            self.sql(
-                f"CREATE ROLE {login} LOGIN {'CREATEROLE CREATEDB' if login == 'casework_owner' else ''}"
-            )
+
+    def kill(self) -> None:
+        """Kill -9 the server: the first process and every child that it had at that moment."""
+        family = [self._server.pid, *_children(self._server.pid)]
+        for process in family:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        self._server.wait()
+        # A child that is not gone yet holds the shared memory, and the server would not start.
+        while any(_is_alive(process) for process in family):
+            time.sleep(0.01)
 
     @property
     def data(self) -> Path:
@@ -122,3 +139,16 @@ class Cluster:
         self._server.terminate()
         self._server.wait()
         shutil.rmtree(self.directory)
+
+
+def _children(parent: int) -> list[int]:
+    listed = Path(f"/proc/{parent}/task/{parent}/children")
+    return [int(child) for child in listed.read_text().split()]
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
