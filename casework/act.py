@@ -7,7 +7,14 @@ from uuid import UUID
 from audit.entry import AuthLevel, Outcome
 from casework.database import UnitOfWork
 from casework.deployment import Deployment
-from casework.errors import AuthenticationStepNeeded, Forbidden, NotFound, NotSignedIn, Refusal
+from casework.errors import (
+    AuthenticationStepNeeded,
+    Forbidden,
+    NotFound,
+    NotSignedIn,
+    Refusal,
+    SealedDataDamaged,
+)
 from casework.identity.sessions import SignedIn
 from casework.journal import JOURNAL, Deed, Receipt, Who
 from casework.keyring import Keyring
@@ -188,6 +195,18 @@ def record_denial(deployment: Deployment, unit: UnitOfWork, identity: Identity, 
         ),
         drop,
     )
+
+
+def record_damage(deployment: Deployment, unit: UnitOfWork, identity: Identity) -> None:
+    """Write that something sealed did not open for this asker; runs in a unit of its own, after the rollback."""
+    unit.enter_organisation(identity.org_id)
+    deed = Deed(
+        "seal.broken",
+        outcome=Outcome.FAILED,
+        reason=SealedDataDamaged.code,
+        policy_set=identity.policy_set,
+    )
+    deployment.journal.record(unit, (identity.org_id, identity.slug), identity.who, deed)
 
 
 def _require_certified(deployment: Deployment, unit: UnitOfWork, session: SignedIn) -> None:

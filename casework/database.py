@@ -17,6 +17,7 @@ from sqlalchemy import Connection, MetaData, text
 from audit.entry import Entry
 from audit.log import record
 from casework.clock import Clock
+from casework.outages import CommitFailed, StorageFull, commit_failed, storage_is_full
 from casework.statements import run_hot
 
 T = TypeVar("T")
@@ -33,36 +34,12 @@ metadata = MetaData(naming_convention=NAMING_CONVENTION)
 _SET_ORGANISATION = text("SELECT set_config('casework.org', :org, true)")
 
 
-class CommitFailed(Exception):
-    """The database did not confirm the unit: nothing of it counts as written."""
-
-
-class StorageFull(CommitFailed):
-    """The storage under the database refuses what is new: nothing of the unit is written."""
-
-
 class UnrecordedAccess(Exception):
     """Something was opened or changed and no journal entry stands beside it: a defect, refused at commit."""
 
 
 class UnsafeDatabase(Exception):
     """The database is set so that an acknowledged write could be lost; the message names the setting."""
-
-
-# SQLite's result codes (https://sqlite.org/rescode.html): FULL, and IOERR_WRITE, where a quota is used up.
-_SQLITE_FULL = frozenset({13, 778})
-# PostgreSQL's class 53, insufficient resources: disk_full.
-_POSTGRESQL_FULL = "53100"
-
-
-def storage_is_full(error: BaseException) -> bool:
-    """Whether an error of either driver, wrapped by SQLAlchemy or not, says that no more can be written."""
-    raised = getattr(error, "orig", None) or error
-    return (
-        isinstance(error, StorageFull)
-        or getattr(raised, "sqlite_errorcode", None) in _SQLITE_FULL
-        or getattr(raised, "sqlstate", None) == _POSTGRESQL_FULL
-    )
 
 
 class UnitOfWork:
@@ -137,11 +114,10 @@ class Database(ABC):
         self.is_full = False
 
     def commit_failed(self, error: Exception) -> CommitFailed:
-        """What to raise where a commit raised `error`: its type alone, and whether the storage is full."""
-        if storage_is_full(error):
-            self.is_full = True
-            return StorageFull(type(error).__name__)
-        return CommitFailed(type(error).__name__)
+        """What to raise where a commit raised `error`; takes notice of a storage that is full."""
+        failed = commit_failed(error)
+        self.is_full = self.is_full or isinstance(failed, StorageFull)
+        return failed
 
     def unit_failed(self, error: BaseException) -> None:
         """Take notice of a statement that the storage refused; the error itself goes to whoever asked."""

@@ -53,6 +53,24 @@ class Unavailable(Problem):
     title = "Le service n’est pas disponible pour le moment."
 
 
+class DatabaseAway(Problem):
+    """The database does not answer. What was asked may be asked again, under the same Idempotency-Key."""
+
+    status = 503
+    code = "database_unavailable"
+    title = "Le service est momentanément indisponible. Réessayez dans un instant."
+
+
+class SealedDataDamaged(Problem):
+    """Something sealed does not open where it stands: altered, moved, or without its other half."""
+
+    code = "sealed_data_damaged"
+    title = (
+        "Une donnée protégée est abîmée ou n’est pas à sa place : rien n’en est montré. "
+        "Prévenez l’administration du service."
+    )
+
+
 class NotSignedIn(Problem):
     """No session, an expired one, or one that still waits for its second factor."""
 

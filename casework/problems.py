@@ -11,14 +11,27 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 
-from casework.database import CommitFailed, UnrecordedAccess, storage_is_full
-from casework.errors import BadInput, FieldError, NotSignedIn, Problem, StorageRefuses
+from casework.database import UnrecordedAccess
+from casework.errors import (
+    BadInput,
+    DatabaseAway,
+    FieldError,
+    NotSignedIn,
+    Problem,
+    SealedDataDamaged,
+    StorageRefuses,
+)
 from casework.json_input import BODY, rule_of
+from casework.outages import CommitFailed, database_is_away, storage_is_full
+from casework.shreds import ShredMissing
+from crypto.errors import CryptoError
 
 log = structlog.get_logger(__name__)
 
 TYPE_PREFIX = "urn:casework:problem:"
 MEDIA_TYPE = "application/problem+json"
+# A database that was killed is back within seconds.
+RETRY_AFTER_SECONDS = "5"
 
 # What the framework itself refuses, by status: (code, French title).
 BY_STATUS = {
@@ -45,6 +58,10 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
         code, title = BY_STATUS.get(error.status_code, ("internal", Problem.title))
         allow = (error.headers or {}).get("allow")
         return _problem(error.status_code, code, title, headers={"allow": allow} if allow else {})
+    if isinstance(error, CryptoError | ShredMissing):
+        # Somebody or something altered what is stored: an alarm, whoever asked.
+        log.critical(SealedDataDamaged.code, error=type(error).__name__, id=str(request.state.request_id))
+        return _problem(SealedDataDamaged.status, SealedDataDamaged.code, SealedDataDamaged.title)
     kind = "commit_failed" if isinstance(error, CommitFailed) else "request_failed"
     if isinstance(error, UnrecordedAccess):
         kind = "unrecorded_access"
@@ -53,6 +70,9 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
     log.error(kind, error=type(error).__name__, cause=cause, sqlstate=_sqlstate(error))
     if storage_is_full(error):
         return _problem(StorageRefuses.status, StorageRefuses.code, StorageRefuses.title)
+    if database_is_away(error):
+        headers = {"retry-after": RETRY_AFTER_SECONDS}
+        return _problem(DatabaseAway.status, DatabaseAway.code, DatabaseAway.title, headers=headers)
     return _problem(500, "internal", Problem.title)
 
 

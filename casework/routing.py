@@ -14,13 +14,15 @@ import structlog
 from litestar import Request, Response
 from litestar.enums import MediaType
 
-from casework.act import Act, Circumstances, Identity, begin_act, record_denial
+from casework.act import Act, Circumstances, Identity, begin_act, record_damage, record_denial
 from casework.database import UnitOfWork
 from casework.deployment import Deployment
 from casework.errors import NotSignedIn, Problem, Refusal, bad_field
 from casework.identity import idempotency, sessions
 from casework.identity.sessions import PendingSession, Token
 from casework.journal import Who
+from casework.shreds import ShredMissing
+from crypto.errors import CryptoError
 from crypto.journal import source_hash
 from crypto.secret import Secret
 from policies.vocabulary import Action, Purpose
@@ -203,6 +205,10 @@ async def _serve(request: Request[Any, Any, Any], work: Callable[[Act], Served |
     except Refusal as refused:
         await journal_refusal(deployment, acts[-1].identity, refused)
         raise
+    except (CryptoError, ShredMissing):
+        if acts:
+            await journal_damage(deployment, acts[-1].identity)
+        raise
     if isinstance(served, Problem):
         raise served
     return Response(content=served.body, status_code=served.status, media_type=served.media_type)
@@ -214,6 +220,14 @@ async def journal_refusal(deployment: Deployment, asker: Identity, refused: Refu
         await deployment.database.unit(lambda unit: record_denial(deployment, unit, asker, refused))
     except Exception as error:  # noqa: BLE001 - whatever went wrong, the refusal stands
         log.error("denial_not_journaled", error=type(error).__name__, action=refused.action)
+
+
+async def journal_damage(deployment: Deployment, asker: Identity) -> None:
+    """Write that something sealed did not open. If that fails the alarm in the log is still raised."""
+    try:
+        await deployment.database.unit(lambda unit: record_damage(deployment, unit, asker))
+    except Exception as error:  # noqa: BLE001 - whatever went wrong, the answer stands
+        log.error("damage_not_journaled", error=type(error).__name__)
 
 
 def _is_managed(deployment: Deployment, address: str) -> bool:

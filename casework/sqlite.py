@@ -21,7 +21,8 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import NullPool
 
 from casework.clock import Clock
-from casework.database import CommitFailed, Database, UnitOfWork, UnsafeDatabase
+from casework.database import Database, UnitOfWork, UnsafeDatabase
+from casework.outages import CommitFailed
 
 T = TypeVar("T")
 

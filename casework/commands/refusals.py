@@ -9,11 +9,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from audit.errors import JournalRefused, NothingPublished, StateRefused
 from casework.anchors import AnchorMissing
 from casework.commands.opening import CommandRefused
-from casework.database import CommitFailed, UnsafeDatabase
+from casework.database import UnsafeDatabase
 from casework.deployment import NotPrepared
 from casework.imports.errors import ImportRefused
 from casework.organisations.cards import CardFault, CardRefused
 from casework.organisations.joining import JoiningFault, JoiningRefused
+from casework.outages import CommitFailed
 from casework.settings import SettingRefused
 from casework.signers import SigningKeyRefused
 from crypto.errors import DirectoryRefused, GrantRefused, PasswordRefused, PepperRefused

@@ -1,25 +1,32 @@
 """One side's row of a handoff: found, judged, and shown as an envelope."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
+import structlog
 from sqlalchemy import Row, select
 
+from audit.entry import Outcome
 from casework.access import Access
 from casework.act import Act, refusal
 from casework.column_types import Sealed
 from casework.columns import Column
 from casework.consents.service import Consent
-from casework.errors import NotFound, NotNow
+from casework.errors import NotFound, NotNow, SealedDataDamaged
 from casework.handoffs.drafting import SealedHeader
 from casework.handoffs.schemas import EnvelopeView
 from casework.handoffs.states import MOVES, Side
 from casework.handoffs.tables import handoff_side
+from casework.journal import Deed
 from casework.packets import open_left_record
+from crypto.errors import CryptoError, SealBroken
 from policies.facts import ConsentFacts, HandoffFacts
 from policies.vocabulary import Action, Group, Stage
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,7 @@ class Handoff:
     header: SealedHeader | None
     case_id: UUID | None
     reply: dict[str, str] | None
+    is_damaged: bool = False
 
     @property
     def id(self) -> UUID:
@@ -66,6 +74,7 @@ class Handoff:
             service=self.header.service if self.header is not None else None,
             groups=list(self.header.groups) if self.header is not None else None,
             reply=self.reply,
+            problem=SealedDataDamaged.code if self.is_damaged else None,
         )
 
 
@@ -85,7 +94,12 @@ def find_handoff(act: Act, handoff_id: UUID, partners: dict[UUID, str], action: 
 
 
 def as_handoff(act: Act, row: Row[Any], partners: dict[UUID, str]) -> Handoff:
-    """Open what of the row was sealed to this side's intake, where the session holds it."""
+    """Open what of the row was sealed to this side's intake, where the session holds it.
+
+    Raises:
+        SealBroken: a part of it does not open here, or is not what stands there: the partner sealed it.
+
+    """
     header = _left(act, row.id, Column.HANDOFF_ENVELOPE, row.envelope)
     case = _left(act, row.id, Column.HANDOFF_CASE, row.case_sealed)
     reply = _left(act, row.id, Column.HANDOFF_REPLY, row.reply)
@@ -93,9 +107,30 @@ def as_handoff(act: Act, row: Row[Any], partners: dict[UUID, str]) -> Handoff:
         row=row,
         partner_slug=partners.get(row.partner_id, str(row.partner_id)),
         own_slug=act.identity.slug,
-        header=msgspec.json.decode(header, type=SealedHeader) if header is not None else None,
-        case_id=UUID(bytes=case) if case is not None else row.case_id,
-        reply=msgspec.json.decode(reply, type=dict[str, str]) if reply is not None else None,
+        header=_decode(header, SealedHeader) if header is not None else None,
+        case_id=_case_id(case) if case is not None else row.case_id,
+        reply=_decode(reply, dict[str, str]) if reply is not None else None,
+    )
+
+
+def as_listed(act: Act, row: Row[Any], partners: dict[UUID, str]) -> Handoff:
+    """As `as_handoff`, and a row that does not open is known by its clear part: it must not hide the others.
+
+    It raises the alarm and is journaled.
+    """
+    try:
+        return as_handoff(act, row, partners)
+    except CryptoError as error:
+        log.critical(SealedDataDamaged.code, handoff=str(row.id), error=type(error).__name__)
+    act.record(Deed("seal.broken", outcome=Outcome.FAILED, reason=SealedDataDamaged.code, handoff=row.id))
+    return Handoff(
+        row=row,
+        partner_slug=partners.get(row.partner_id, str(row.partner_id)),
+        own_slug=act.identity.slug,
+        header=None,
+        case_id=row.case_id,
+        reply=None,
+        is_damaged=True,
     )
 
 
@@ -163,3 +198,17 @@ def _left(act: Act, handoff_id: UUID, column: Column, sealed: Sealed | None) -> 
     if sealed is None:
         return None
     return open_left_record(act, Group.INTAKE, column.place(act.org_id, handoff_id, 1), sealed)
+
+
+def _decode(record: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(record, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise SealBroken("not the record that stands there") from None
+
+
+def _case_id(record: bytes) -> UUID:
+    try:
+        return UUID(bytes=record)
+    except ValueError:
+        raise SealBroken("not the record that stands there") from None

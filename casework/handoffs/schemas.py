@@ -107,7 +107,10 @@ class Moved(Struct):
 
 
 class EnvelopeView(Struct, omit_defaults=True, rename={"from_": "from"}):
-    """An envelope, never content. `service` and `groups` are absent for whoever may not read them."""
+    """An envelope, never content. `service` and `groups` are absent for whoever may not read them.
+
+    `problem` is `sealed_data_damaged` where what was sealed does not open; the rest is what stands in clear.
+    """
 
     id: UUID
     state: Stage
@@ -119,6 +122,7 @@ class EnvelopeView(Struct, omit_defaults=True, rename={"from_": "from"}):
     service: str | None = None
     groups: list[Group] | None = None
     reply: dict[str, str] | None = None
+    problem: str | None = None
 
 
 class EnvelopePage(Struct):

@@ -12,7 +12,7 @@ from casework.errors import Conflict
 from casework.handoffs.both_sides import find, make_move, record_both
 from casework.handoffs.drafting import frozen_groups, view_draft, without_legal_name
 from casework.handoffs.envelopes import (
-    as_handoff,
+    as_listed,
     facts_of,
     not_now,
     require,
@@ -98,7 +98,7 @@ def list_envelopes(act: Act, side: Side, state: Stage | None) -> EnvelopePage:
         query.order_by(handoff_side.c.created_at.desc()).limit(BOX_LIMIT)
     ).all()
     partners = partner_slugs(act.unit.connection, act.org_id)
-    boxed = [as_handoff(act, row, partners) for row in rows]
+    boxed = [as_listed(act, row, partners) for row in rows]
     shown = [
         found
         for found in boxed

@@ -18,10 +18,12 @@ from casework.errors import (
     AuthenticationStepNeeded,
     BadInput,
     Conflict,
+    DatabaseAway,
     NotFound,
     NotSignedIn,
     PreconditionFailed,
     Problem,
+    SealedDataDamaged,
     Unavailable,
 )
 from casework.json_input import BODY, NotJson, Unreadable
@@ -89,6 +91,15 @@ _PROBLEMS: Final[dict[int, tuple[str, Schema]]] = {
     422: (
         "Parameters, headers or fields are not of their form; `errors` names them.",
         _example(BadInput, errors=[{"field": "identity.name_in_use", "code": "missing"}]),
+    ),
+    500: (
+        "Something sealed was altered or moved (`sealed_data_damaged`): nothing of it is shown, and an alarm is "
+        "raised. Or a fault of the service (`internal`).",
+        _example(SealedDataDamaged),
+    ),
+    503: (
+        "The database does not answer. `Retry-After` says when to ask again, under the same Idempotency-Key.",
+        _example(DatabaseAway),
     ),
 }
 _UNAVAILABLE: Final = _example(Unavailable, errors=[{"field": "database", "code": "unavailable"}])
@@ -359,7 +370,7 @@ def _problems(operation: Operation) -> dict[str, Any]:
         return {"503": _problem(own_503["description"], _UNAVAILABLE)}
     if operation.path.startswith(_PROBES):
         return {}
-    statuses = [401, 422]
+    statuses = [401, 422, SealedDataDamaged.status, DatabaseAway.status]
     if operation.bodies:
         statuses += [400, 413, 415]
     if operation.actions:

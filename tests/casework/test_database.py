@@ -15,8 +15,9 @@ from audit.bundle import write_bundle
 from audit.checkpoint import VerificationKey
 from audit.entry import Entry
 from audit.verifier import Trust, verify_bundle
-from casework.database import CommitFailed, Database, UnitOfWork, UnrecordedAccess
+from casework.database import Database, UnitOfWork, UnrecordedAccess
 from casework.journal import Deed, Journal, Who
+from casework.outages import CommitFailed
 from crypto.signing import verify
 from tests.casework.administrator import Administrator
 from tests.casework.centre import Centre

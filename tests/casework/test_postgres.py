@@ -13,7 +13,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from casework.clock import Clock
-from casework.database import CommitFailed, UnitOfWork, UnsafeDatabase
+from casework.database import UnitOfWork, UnsafeDatabase
+from casework.outages import CommitFailed
 from casework.postgres import PostgresDatabase
 from casework.statements import HotStatement
 from tests.casework.administrator import Administrator

@@ -14,12 +14,13 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from casework.clock import Clock
-from casework.database import CommitFailed, UnitOfWork, UnsafeDatabase
+from casework.database import UnitOfWork, UnsafeDatabase
 from casework.deployment import assemble, dismantle
 from casework.errors import NotSignedIn
 from casework.identity import sessions, sign_in
 from casework.identity.sessions import PendingSession, Token
 from casework.journal import Who
+from casework.outages import CommitFailed
 from casework.routing import decode_token
 from casework.sqlite import UNITS_PER_COMMIT, SqliteDatabase, make_engine, sessions_file, set_pragmas
 from crypto.password import FLOOR_PARAMS

@@ -50,7 +50,7 @@ async def _put(centre: Centre, case: str, group: str, values: dict[str, Any]) ->
 
 async def _refuse_to_open(client: Client, path: str) -> None:
     with alarm():
-        await client.refused("GET", path, 500, "internal")
+        await client.refused("GET", path, 500, "sealed_data_damaged")
 
 
 @pytest.mark.parametrize(

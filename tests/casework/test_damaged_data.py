@@ -1,0 +1,203 @@
+"""One byte of each sealed column altered beside the service: a clear problem, an alarm, an entry, and no detail."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from sqlalchemy import Column, Connection, Table, and_, select, update
+from structlog.testing import capture_logs
+
+from casework.cases.tables import case_group
+from casework.column_types import Sealed, SealedBytes
+from casework.columns import Column as SealedColumn
+from casework.consents.tables import consent
+from casework.database import metadata
+from casework.follow_ups.tables import follow_up_frame
+from casework.handoffs.tables import handoff_manifest, handoff_part, handoff_side
+from casework.identity.tables import account, membership, session, sessions_metadata
+from casework.organisations.tables import drop_key, kek_recovery, key_grant
+from crypto.drop import seal_to_drop
+from policies.vocabulary import Group
+from tests.casework.centre import CANARY, PASSWORD, Centre, Client, assert_problem
+from tests.casework.story import accept, draft, entries_of, follow_up, hand_over, new_case
+
+CODE = "sealed_data_damaged"
+# What no request opens: a lost key is recovered by command, a consent's words are read with the person's rights,
+# and a part that does not open is refused and journaled as such (tests/casework/handoffs/test_opening.py).
+NOT_OPENED = {(kek_recovery, "sealed"), (consent, "frame"), (handoff_part, "part")}
+
+
+@dataclass
+class Stage:
+    """A case of AVEC with one follow-up, a draft, and handoffs to CIDFF: one waits, one was accepted."""
+
+    centre: Centre
+    social: Client
+    jurist: Client
+    case: str
+    draft: str
+    waiting: str
+    received: str
+
+    async def view(self) -> httpx.Response:
+        # For a purpose that shows civil status too.
+        headers = {"casework-purpose": "admin"}
+        return await self.social.request("GET", f"/cases/{self.case}", headers=headers)
+
+    async def follow_ups(self) -> httpx.Response:
+        return await self.social.request("GET", f"/cases/{self.case}/follow-ups")
+
+    async def preview(self) -> httpx.Response:
+        return await self.social.request("GET", f"/handoffs/{self.draft}/preview")
+
+    async def take_on(self) -> httpx.Response:
+        return await self.jurist.request("POST", f"/handoffs/{self.waiting}/acceptance", json={})
+
+    async def take_in(self) -> httpx.Response:
+        return await self.jurist.request("GET", f"/cases/{self.received}")
+
+    async def me(self) -> httpx.Response:
+        return await self.social.request("GET", "/me")
+
+    async def begin(self) -> dict[str, str]:
+        begun = await self.centre.http.post(
+            "/api/v1/sessions", json={"login": "avec.jurist", "password": PASSWORD}
+        )
+        return {"authorization": f"Bearer {begun.json()['token']}"}
+
+    async def second_factor(self) -> httpx.Response:
+        headers = await self.begin()
+        body = {"code": self.centre.code("avec.jurist")}
+        return await self.centre.http.post(
+            "/api/v1/sessions/current/second-factor", json=body, headers=headers
+        )
+
+    async def step_up(self) -> httpx.Response:
+        return await self.social.request("POST", "/sessions/current/step-up", json={"password": PASSWORD})
+
+
+Ask = Callable[[Stage], Any]
+# Column → what opens it, and whether somebody is known to ask, in whose journal the damage then stands.
+OPENED: dict[tuple[Table, str], tuple[Ask, str | None]] = {
+    (case_group, "frame"): (Stage.view, "avec"),
+    (case_group, "dek"): (Stage.view, "avec"),
+    (case_group, "legal_name"): (Stage.view, "avec"),
+    (case_group, "arrival"): (Stage.take_in, "cidff"),
+    (follow_up_frame, "frame"): (Stage.follow_ups, "avec"),
+    (handoff_manifest, "frame"): (Stage.preview, "avec"),
+    (handoff_side, "envelope"): (Stage.take_on, "cidff"),
+    (drop_key, "private"): (Stage.take_on, "cidff"),
+    (session, "keys"): (Stage.me, None),
+    (session, "step_up_keys"): (Stage.me, None),
+    (membership, "signing_key"): (Stage.step_up, None),
+    (membership, "daily_key"): (Stage.second_factor, None),
+    (key_grant, "sealed"): (Stage.second_factor, None),
+    (account, "totp_seed"): (Stage.second_factor, None),
+}
+# Opened by a list alone, which shows the rest.
+LISTED = {(handoff_side, "case_sealed"), (handoff_side, "reply")}
+
+
+@pytest.fixture
+async def stage(centre: Centre) -> Stage:
+    social = await centre.sign_in("avec.social", step_up=True)
+    jurist = await centre.sign_in("cidff.jurist")
+    body = new_case("social", "legal")
+    body["identity"]["legal_name"] = f"{CANARY} Dupont"
+    case = (await social.post("/cases", body))["id"]
+    await social.post(f"/cases/{case}/follow-ups", follow_up("accompagnement_social", "social"))
+    accepted, _ = await hand_over(social, case, "identity", "legal")
+    received = await accept(jurist, accepted)
+    waiting, _ = await hand_over(social, case, "identity", "legal")
+    drafted = await draft(social, case, "identity", "legal")
+    return Stage(centre, social, jurist, case, drafted["id"], waiting, received)
+
+
+@asynccontextmanager
+async def damaged(centre: Centre, table: Table, name: str) -> AsyncIterator[None]:
+    """The last byte of this column is another in every row, for a while."""
+    column: Column[Any] = table.c[name]
+    keys = list(table.primary_key)
+
+    def flip(connection: Connection) -> None:
+        rows = connection.execute(select(*keys, column.label("sealed")).where(column.is_not(None))).all()
+        assert rows, (table.name, name)
+        for row in rows:
+            blob = row.sealed.blob
+            other = Sealed(blob[:-1] + bytes([blob[-1] ^ 1]))
+            this = and_(*(key == value for key, value in zip(keys, row, strict=False)))
+            connection.execute(update(table).where(this).values({name: other}))
+
+    await centre.dba(flip)
+    yield
+    await centre.dba(flip)
+
+
+def test_every_sealed_column_is_opened_here_or_said_not_to_be() -> None:
+    sealed = {
+        (table, column.name)
+        for one in (metadata, sessions_metadata)
+        for table in one.sorted_tables
+        for column in table.c
+        if isinstance(column.type, SealedBytes)
+    }
+    assert sealed == OPENED.keys() | LISTED | NOT_OPENED
+
+
+async def test_an_altered_byte_is_a_clear_problem_an_alarm_and_an_entry(stage: Stage) -> None:
+    journaled = {"avec": 0, "cidff": 0}
+    for (table, name), (ask, organisation) in OPENED.items():
+        with capture_logs() as logs:
+            async with damaged(stage.centre, table, name):
+                answer = await ask(stage)
+        assert answer.status_code == 500, (table.name, name, answer.text)
+        assert_problem(answer, 500, CODE)
+        (alarm,) = [line for line in logs if line["event"] == CODE]
+        assert alarm["log_level"] == "critical"
+        assert set(alarm) == {"event", "log_level", "error", "id"}
+        assert CANARY not in str(logs).lower()
+        if organisation is not None:
+            journaled[organisation] += 1
+    for organisation, times in journaled.items():
+        broken = entries_of(await stage.centre.journal(organisation), "seal.broken")
+        assert [(item["outcome"], item["entry"]["reason"]) for item in broken] == [("failed", CODE)] * times
+    # All is as it was: nothing of a request that failed was written.
+    for ask in (Stage.view, Stage.follow_ups, Stage.preview, Stage.take_in, Stage.take_on):
+        assert (await ask(stage)).is_success
+
+
+async def test_one_damaged_envelope_does_not_hide_the_others(stage: Stage) -> None:
+    """The sender seals it, and may seal anything; the list shows what stands in clear, and says so."""
+    centre = stage.centre
+
+    async def plant(record: bytes) -> None:
+        place = SealedColumn.HANDOFF_ENVELOPE.place(centre.org("cidff"), UUID(stage.waiting), 1)
+        drop = await centre.act(stage.jurist, lambda act: act.drop(Group.INTAKE))
+        this = and_(handoff_side.c.org_id == centre.org("cidff"), handoff_side.c.id == UUID(stage.waiting))
+        envelope = Sealed(seal_to_drop(drop, place, record))
+        await centre.dba(
+            lambda connection: connection.execute(update(handoff_side).where(this).values(envelope=envelope))
+        )
+
+    for record in (b"[", b'{"service": 1}', b"\xff"):
+        await plant(record)
+        with capture_logs() as logs:
+            items = (await stage.jurist.get("/handoffs?box=received"))["items"]
+        shown = {item["id"]: item for item in items}
+        assert len(shown) == 2
+        bad = shown.pop(stage.waiting)
+        assert bad["problem"] == CODE
+        assert (bad["from"], bad["state"], "groups" in bad) == ("avec", "sent", False)
+        (good,) = shown.values()
+        assert "problem" not in good
+        assert sorted(good["groups"]) == ["identity", "legal"]
+        assert [line["handoff"] for line in logs if line["event"] == CODE] == [stage.waiting]
+        await stage.jurist.refused("POST", f"/handoffs/{stage.waiting}/acceptance", 500, CODE, json={})
+    broken = entries_of(await centre.journal("cidff"), "seal.broken")
+    about = [item["entry"]["basis"].get("handoff") for item in broken]
+    assert about.count(stage.waiting) == 3
+    assert len(about) == 6
