@@ -17,6 +17,7 @@ from casework.integration import Integration
 from casework.json_input import MAX_BODY, JsonRequest
 from casework.logs import access_log
 from casework.problems import answer
+from casework.upkeep import Upkeep
 from casework.web.api_page import ROUTES as API_PAGE
 from casework.web.api_page import openapi_config
 from casework.web.health import ROUTES as HEALTH
@@ -45,12 +46,15 @@ def create_app(deployment: Deployment) -> Litestar:
         UnmarkedRoute: a route says neither `requires`, nor `signed_in`, nor `public`.
 
     """
-    integration = Integration(deployment)
+    integration, upkeep = Integration(deployment), Upkeep(deployment)
 
     @asynccontextmanager
     async def running(_app: Litestar) -> AsyncIterator[None]:
         integration.start()
+        upkeep.start()
         yield
+        # First: the last round of integration takes what a sweep told the journal.
+        await upkeep.stop()
         await integration.stop()
 
     app = Litestar(

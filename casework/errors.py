@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+_MINUTE = 60
+
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
@@ -161,6 +163,32 @@ class NotNow(Refusal):
         if title is not None:
             self.title = title
         super().__init__(action, reason=code, tried=tried)
+
+
+class TooManyRequests(Problem):
+    """Tried too often: nothing was judged. `seconds` is how long to wait, `counter` the key of what refused."""
+
+    status = 429
+    code = "too_many_requests"
+    title = "Trop d’essais. Réessayez plus tard."
+
+    def __init__(self, seconds: int, counter: bytes) -> None:
+        self.seconds = seconds
+        self.counter = counter
+        self.title = f"Trop d’essais. Réessayez dans {_duration(seconds)}."
+        super().__init__()
+
+
+def _duration(seconds: int) -> str:
+    """In words, rounded up: seconds below a minute, minutes up to two hours, then hours."""
+    if seconds < _MINUTE:
+        return _count(seconds, "seconde")
+    minutes = -(-seconds // _MINUTE)
+    return _count(minutes, "minute") if minutes <= 2 * _MINUTE else _count(-(-minutes // _MINUTE), "heure")
+
+
+def _count(number: int, unit: str) -> str:
+    return f"{number}\u00a0{unit}{'s' if number > 1 else ''}"
 
 
 class MissingKey(Problem):

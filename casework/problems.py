@@ -20,6 +20,7 @@ from casework.errors import (
     Problem,
     SealedDataDamaged,
     StorageRefuses,
+    TooManyRequests,
 )
 from casework.json_input import BODY, rule_of
 from casework.outages import CommitFailed, database_is_away, storage_is_full
@@ -43,7 +44,7 @@ BY_STATUS = {
     406: ("not_acceptable", "Ce format de réponse n’est pas disponible."),
     413: ("too_large", "L’envoi est trop volumineux."),
     415: ("unsupported_media_type", "Ce format d’envoi n’est pas accepté."),
-    429: ("too_many_requests", "Trop de tentatives. Patientez un peu."),
+    429: (TooManyRequests.code, TooManyRequests.title),
 }
 _MISSING = re.compile(r"Missing required \w+ parameter '([\w-]+)' ")
 
@@ -53,7 +54,8 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
     if isinstance(error, ValidationException):
         error = BadInput(errors=_field_errors(request, error))
     if isinstance(error, Problem):
-        return _problem(error.status, error.code, error.title, error.errors, error.extra)
+        headers = {"retry-after": str(error.seconds)} if isinstance(error, TooManyRequests) else {}
+        return _problem(error.status, error.code, error.title, error.errors, error.extra, headers)
     if isinstance(error, HTTPException):
         code, title = BY_STATUS.get(error.status_code, ("internal", Problem.title))
         allow = (error.headers or {}).get("allow")

@@ -5,8 +5,8 @@ Every route says who may use it, with `requires(…)` or `public(because=…)`; 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import ip_address
-from typing import Any, Generic, TypeVar
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -17,8 +17,9 @@ from litestar.enums import MediaType
 from casework.act import Act, Circumstances, Identity, begin_act, record_damage, record_denial
 from casework.database import UnitOfWork
 from casework.deployment import Deployment
-from casework.errors import NotSignedIn, Problem, Refusal, bad_field
-from casework.identity import idempotency, sessions
+from casework.errors import NotFound, NotSignedIn, Problem, Refusal, TooManyRequests, bad_field
+from casework.identity import idempotency, limits, sessions
+from casework.identity.limits import within_limits
 from casework.identity.sessions import PendingSession, Token
 from casework.journal import Who
 from casework.shreds import ShredMissing
@@ -45,6 +46,10 @@ def requires(*actions: Action) -> dict[str, object]:
 def signed_in(because: str) -> dict[str, object]:
     """Mark a route as open to every signed-in member: it shows her own things alone."""
     return {"signed_in": because}
+
+
+# Added to the mark of a route that a counter of `casework.identity.limits` may refuse.
+LIMITED: Final[dict[str, object]] = {"limited": True}
 
 
 def public(because: str) -> dict[str, object]:
@@ -115,7 +120,7 @@ def circumstances_of(request: Request[Any, Any, Any]) -> Circumstances:
         raise bad_field("Casework-Purpose", "not_in_vocabulary") from None
     return Circumstances(
         request=request.state.request_id,
-        source=source_hash(deployment.pepper, address).hex(),
+        source=source_hash(deployment.pepper, _source(address)).hex(),
         purpose=purpose,
         device=_is_managed(deployment, address),
     )
@@ -201,7 +206,7 @@ async def _serve(request: Request[Any, Any, Any], work: Callable[[Act], Served |
         return work(act)
 
     try:
-        served = await deployment.database.unit(unit_of_work)
+        served = await within_limits(deployment.database, unit_of_work)
     except Refusal as refused:
         await journal_refusal(deployment, acts[-1].identity, refused)
         raise
@@ -215,9 +220,22 @@ async def _serve(request: Request[Any, Any, Any], work: Callable[[Act], Served |
 
 
 async def journal_refusal(deployment: Deployment, asker: Identity, refused: Refusal) -> None:
-    """Write the denial in a unit of its own. If that fails the answer is still the refusal, and an alarm."""
+    """Write the denial in a unit of its own. If that fails the answer is still the refusal, and an alarm.
+
+    Raises:
+        TooManyRequests: the member asked too often for what she was not found; this one is only counted.
+
+    """
+
+    def record(unit: UnitOfWork) -> None:
+        if isinstance(refused, NotFound) and asker.who.member is not None:
+            limits.count_not_found(unit, deployment.pepper, asker.org_id, asker.who.member)
+        record_denial(deployment, unit, asker, refused)
+
     try:
-        await deployment.database.unit(lambda unit: record_denial(deployment, unit, asker, refused))
+        await within_limits(deployment.database, record)
+    except TooManyRequests:
+        raise
     except Exception as error:  # noqa: BLE001 - whatever went wrong, the refusal stands
         log.error("denial_not_journaled", error=type(error).__name__, action=refused.action)
 
@@ -228,6 +246,17 @@ async def journal_damage(deployment: Deployment, asker: Identity) -> None:
         await deployment.database.unit(lambda unit: record_damage(deployment, unit, asker))
     except Exception as error:  # noqa: BLE001 - whatever went wrong, the answer stands
         log.error("damage_not_journaled", error=type(error).__name__)
+
+
+def _source(address: str) -> str:
+    """An address as one subscriber has it: of IPv6 its /64, within which she picks any address she likes."""
+    try:
+        client = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(client, IPv6Address):
+        client = client.ipv4_mapped or ip_network((client, 64), strict=False).network_address
+    return str(client)
 
 
 def _is_managed(deployment: Deployment, address: str) -> bool:

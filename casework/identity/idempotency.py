@@ -7,9 +7,10 @@ from hmac import compare_digest
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import Integer, LargeBinary, String, and_, bindparam, delete, select, text, update
+from sqlalchemy import Integer, LargeBinary, String, and_, bindparam, delete, select, text, tuple_, update
 
 from casework.column_types import Id, Moment
+from casework.database import UnitOfWork
 from casework.errors import bad_field
 from casework.identity.tables import idempotency
 from casework.statements import HotStatement
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from casework.act import Act
 
 KEPT = timedelta(hours=24)
+# How many rows one sweep deletes at most.
+SWEPT = 500
 _LABEL = b"csm/idempotency/v1"
 _KEY_LABEL = b"csm/idempotency-key/v1"
 _FORM = re.compile(r"[!-~]{1,100}")
@@ -117,6 +120,18 @@ def _values(act: "Act", use: Use) -> dict[str, Any]:
         "mac": use.body_mac,
         "now": act.unit.now,
     }
+
+
+def forget_old(unit: UnitOfWork, org_id: UUID) -> None:
+    """Delete an organisation's memory of requests that is older than a day, a batch of it."""
+    unit.enter_organisation(org_id)
+    key = tuple_(idempotency.c.org_id, idempotency.c.member_id, idempotency.c.route, idempotency.c.key)
+    old = (
+        select(*key.clauses)
+        .where(idempotency.c.org_id == org_id, idempotency.c.created_at < unit.now - KEPT)
+        .limit(SWEPT)
+    )
+    unit.connection.execute(delete(idempotency).where(key.in_(old)))
 
 
 def _template(path: str) -> str:

@@ -22,6 +22,7 @@ from casework.identity.schemas import (
 from casework.organisations.compartments import COMPARTMENTS
 from casework.problems import conflicts
 from casework.routing import (
+    LIMITED,
     anonymous,
     circumstances_of,
     deployment_of,
@@ -39,7 +40,11 @@ AnyRequest = Request[Any, Any, Any]
 
 
 # The empty requirement: no token is asked for.
-@post("/api/v1/sessions", opt=public(because="signing in is how one begins to be someone"), security=[{}])
+@post(
+    "/api/v1/sessions",
+    opt=public(because="signing in is how one begins to be someone") | LIMITED,
+    security=[{}],
+)
 async def create_session(request: AnyRequest, data: JSONBody[Credentials]) -> SessionBegun:
     """Check login and password; the token opens nothing until the second factor is given."""
     who = anonymous(circumstances_of(request))
@@ -51,8 +56,8 @@ async def create_session(request: AnyRequest, data: JSONBody[Credentials]) -> Se
 @post(
     "/api/v1/sessions/current/second-factor",
     status_code=200,
-    opt=public(because="the session is not complete before it"),
-    responses=conflicts("role_needed"),
+    opt=public(because="the session is not complete before it") | LIMITED,
+    responses=conflicts("role_needed", "session_complete"),
 )
 async def give_second_factor(request: AnyRequest, data: JSONBody[SecondFactor]) -> FactorGiven:
     """Complete the session with a TOTP code."""
@@ -63,7 +68,9 @@ async def give_second_factor(request: AnyRequest, data: JSONBody[SecondFactor]) 
 
 
 @post(
-    "/api/v1/sessions/current/step-up", status_code=204, opt=signed_in(because="she proves her own password")
+    "/api/v1/sessions/current/step-up",
+    status_code=204,
+    opt=signed_in(because="she proves her own password") | LIMITED,
 )
 async def step_up(request: AnyRequest, data: JSONBody[PasswordAgain]) -> None:
     """Open five minutes of sensitive acts."""

@@ -16,6 +16,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    or_,
     select,
     true,
     update,
@@ -38,6 +39,8 @@ ABSOLUTE = timedelta(hours=10)
 STEP_UP = timedelta(minutes=5)
 # A session's last sign of life is written at most this often.
 TOUCH_EVERY = timedelta(minutes=1)
+# How many rows one sweep deletes at most.
+SWEPT = 500
 
 _SESSION_ID = bindparam("session_id", type_=LargeBinary)
 # A session with its account and, once it is complete, its membership.
@@ -204,6 +207,14 @@ def record_step_up(connection: Connection, token: Token, sealed: bytes, until: d
 
 def end(connection: Connection, token: Token) -> None:
     connection.execute(delete(session).where(session.c.id == token.id))
+
+
+def forget_expired(unit: UnitOfWork, org_id: UUID) -> None:
+    """Delete an organisation's sessions that are over, a batch of them."""
+    unit.enter_organisation(org_id)
+    is_over = or_(session.c.expires_at <= unit.now, session.c.seen_at <= unit.now - IDLE)
+    over = select(session.c.id).where(session.c.org_id == org_id, is_over).limit(SWEPT)
+    unit.connection.execute(delete(session).where(session.c.id.in_(over)))
 
 
 def _find_row(connection: Connection, session_id: bytes) -> Any | None:

@@ -1,9 +1,10 @@
 """Signing in: password, then second factor, then (for sensitive acts) the password once more."""
 
 import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, and_, func, select, update
@@ -13,7 +14,8 @@ from casework.column_types import Sealed
 from casework.database import UnitOfWork
 from casework.deployment import Deployment
 from casework.errors import Conflict, NotSignedIn, SignInRefused
-from casework.identity import sessions
+from casework.identity import limits, sessions
+from casework.identity.limits import Counter, Held, require_room, within_limits
 from casework.identity.sessions import PendingSession, SignedIn, Token
 from casework.identity.tables import account, membership
 from casework.identity.totp import accepted_step
@@ -33,6 +35,8 @@ from crypto.password import (
 from crypto.secret import Secret
 from crypto.session import SessionKeys, new_token, open_pending, seal_pending, seal_session, seal_step_up
 
+T = TypeVar("T")
+
 # What an unknown login is stretched with, so that it costs what a known one costs.
 _NO_SALT = bytes(16)
 
@@ -50,22 +54,29 @@ async def sign_in(deployment: Deployment, who: Who, login: str, password: str, r
 
     Raises:
         SignInRefused: unknown login, wrong password or inactive account: one answer, one cost, journaled.
+        TooManyRequests: too often wrong, for this login or from this address; nothing was stretched.
 
     """
-    found = await deployment.database.unit(lambda unit: _find_account(unit, login))
+
+    def look(unit: UnitOfWork) -> tuple[Row[Any] | None, tuple[Counter, ...]]:
+        found = find_account(unit, login)
+        org_id = found.org_id if found is not None else None
+        counters = limits.counters_of_sign_in(deployment.pepper, login, who.source, org_id)
+        require_room(unit, counters)
+        return found, counters
+
+    found, counters = await within_limits(deployment.database, look)
     params = _params(found) if found is not None else deployment.kdf_params
     salt = found.kdf_salt if found is not None else _NO_SALT
-    stretched = await _stretch(deployment, password, salt, params)
 
-    def begin(unit: UnitOfWork) -> Begun | None:
-        if found is None or stretched is None:
+    def begin(unit: UnitOfWork, stretched: Secret | None) -> Begun | None:
+        held = Held(unit, counters)
+        if found is None or stretched is None or not _is_right(deployment, found, stretched):
+            held.count()
             _refused(deployment, unit, found, who, "session.create")
             return None
+        held.clear()
         unit.enter_organisation(found.org_id)
-        keys = password_keys(deployment.pepper, found.id.bytes, stretched)
-        if not matches(keys, found.auth_hash) or not found.active:
-            _refused(deployment, unit, found, who, "session.create")
-            return None
         secret = new_token()
         token = Token.of(deployment.pepper, secret)
         sealed = seal_pending(token.key, token.id, found.id.bytes, stretched)
@@ -73,7 +84,7 @@ async def sign_in(deployment: Deployment, who: Who, login: str, password: str, r
         _record(deployment, unit, found.org_id, who, Deed("session.create"), AuthLevel.PASSWORD)
         return Begun(secret, expires_at)
 
-    begun = await deployment.database.unit(begin)
+    begun = await _judge(deployment, password, salt, params, counters, begin)
     if begun is None:
         raise SignInRefused
     return begun
@@ -86,7 +97,9 @@ async def give_second_factor(
 
     Raises:
         SignInRefused: wrong or replayed code, or a role that is not hers; journaled.
-        Conflict: several roles and none named; the code is not consumed, and `extra` lists them.
+        TooManyRequests: too many wrong codes for this account, in whatever sessions; the code is not looked at.
+        Conflict: several roles and none named, and `extra` lists them; the code is not consumed. Or the session
+            is complete.
         NotSignedIn: no such session.
 
     """
@@ -94,15 +107,20 @@ async def give_second_factor(
     def complete(unit: UnitOfWork) -> bool:
         pending = sessions.find(unit, token)
         if isinstance(pending, SignedIn):
-            return True
+            raise Conflict("session_complete", "Cette session est déjà ouverte.")
         found = _account(unit.connection, pending)
+        held = Held(
+            unit, limits.counters_of_factor(deployment.pepper, found.login, who.source, pending.org_id)
+        )
         step = accepted_step(deployment.pepper, found.id, found.totp_seed, code, found.totp_step, unit.now)
         if step is None:
+            held.count()
             _refused(deployment, unit, found, who, "session.second_factor")
             return False
         stretched = open_pending(token.key, token.id, found.id.bytes, pending.sealed)
         chosen = _choose_membership(unit.connection, pending, role or pending.role)
         if chosen is None:
+            held.count()
             _refused(deployment, unit, found, who, "session.second_factor", "role")
             return False
         # Compare and set: two requests with one code cannot both pass.
@@ -112,8 +130,10 @@ async def give_second_factor(
             .values(totp_step=step)
         )
         if consumed.rowcount != 1:
+            held.count()
             _refused(deployment, unit, found, who, "session.second_factor")
             return False
+        held.clear()
         keys = _open_membership(deployment, unit, found, chosen, stretched)
         sessions.complete(unit.connection, token, chosen.id, seal_session(token.key, token.id, keys))
         signed_in = Who(who.request, who.source, chosen.id, chosen.role, AuthLevel.MFA)
@@ -125,7 +145,7 @@ async def give_second_factor(
         )
         return True
 
-    if not await deployment.database.unit(complete):
+    if not await within_limits(deployment.database, complete):
         raise SignInRefused
 
 
@@ -134,29 +154,36 @@ async def step_up(deployment: Deployment, who: Who, token: Token, password: str)
 
     Raises:
         SignInRefused: wrong password, journaled.
+        TooManyRequests: too often wrong, by this member; nothing was stretched.
         NotSignedIn: no complete session.
 
     """
 
-    def load(unit: UnitOfWork) -> tuple[SignedIn, Row[Any]]:
+    def load(unit: UnitOfWork) -> tuple[SignedIn, Row[Any], tuple[Counter, ...]]:
         signed_in = sessions.find(unit, token)
         if not isinstance(signed_in, SignedIn):
             raise NotSignedIn
-        return signed_in, _account(unit.connection, signed_in)
+        counters = (
+            limits.counter_of_step_up(
+                deployment.pepper, signed_in.login, signed_in.org_id, signed_in.member_id
+            ),
+        )
+        require_room(unit, counters)
+        return signed_in, _account(unit.connection, signed_in), counters
 
-    signed_in, found = await deployment.database.unit(load)
-    stretched = await _stretch(deployment, password, found.kdf_salt, _params(found))
+    signed_in, found, counters = await within_limits(deployment.database, load)
 
-    def lift(unit: UnitOfWork) -> bool:
+    def lift(unit: UnitOfWork, stretched: Secret | None) -> bool:
         current = sessions.find(unit, token)
         if not isinstance(current, SignedIn) or current.member_id != signed_in.member_id:
             raise NotSignedIn
         member = Who(who.request, who.source, current.member_id, current.role, AuthLevel.MFA)
-        if stretched is None or not matches(
-            password_keys(deployment.pepper, found.id.bytes, stretched), found.auth_hash
-        ):
+        held = Held(unit, counters)
+        if stretched is None or not _is_right(deployment, found, stretched):
+            held.count()
             _refused(deployment, unit, found, member, "session.step_up")
             return False
+        held.clear()
         wrapped: Sealed = unit.connection.execute(
             select(membership.c.signing_key).where(
                 membership.c.org_id == current.org_id, membership.c.id == current.member_id
@@ -170,7 +197,7 @@ async def step_up(deployment: Deployment, who: Who, token: Token, password: str)
         _record(deployment, unit, current.org_id, member, Deed("session.step_up"), AuthLevel.STEP_UP)
         return True
 
-    if not await deployment.database.unit(lift):
+    if not await _judge(deployment, password, found.kdf_salt, _params(found), counters, lift):
         raise SignInRefused
 
 
@@ -190,16 +217,34 @@ async def sign_out(deployment: Deployment, who: Who, token: Token) -> None:
     await deployment.database.unit(end)
 
 
-async def _stretch(deployment: Deployment, password: str, salt: bytes, params: KdfParams) -> Secret | None:
-    """The stretched password, or None for one that could never have been set."""
+async def _judge(
+    deployment: Deployment,
+    password: str,
+    salt: bytes,
+    params: KdfParams,
+    counters: Sequence[Counter],
+    judge: Callable[[UnitOfWork, Secret | None], T],
+) -> T:
+    """Stretch a password and judge it; None is given for one that could never have been set.
+
+    Both happen in one turn, and whoever waited for it asks for room again: past a limit nothing is stretched.
+    """
     async with deployment.password_turns:
+        await within_limits(deployment.database, lambda unit: require_room(unit, counters))
         try:
-            return await asyncio.to_thread(stretch, password, salt, params)
+            stretched = await asyncio.to_thread(stretch, password, salt, params)
         except PasswordRefused:
-            return None
+            stretched = None
+        return await within_limits(deployment.database, lambda unit: judge(unit, stretched))
 
 
-def _find_account(unit: UnitOfWork, login: str) -> Row[Any] | None:
+def _is_right(deployment: Deployment, found: Row[Any], stretched: Secret) -> bool:
+    keys = password_keys(deployment.pepper, found.id.bytes, stretched)
+    return matches(keys, found.auth_hash) and bool(found.active)
+
+
+def find_account(unit: UnitOfWork, login: str) -> Row[Any] | None:
+    """The account of a login; from here on the unit is inside its organisation."""
     if unit.connection.dialect.name == "postgresql":
         unit.connection.execute(select(func.find_login(login)))
     return unit.connection.execute(select(account).where(account.c.login == login)).one_or_none()

@@ -94,3 +94,20 @@ session = Table(
     Column("expires_at", Moment, nullable=False),
     Index("ix_session_account", "org_id", "account_id"),
 )
+
+# How often something was tried, by a keyed hash of who tried what: it names no login and no address.
+attempt = Table(
+    "attempt",
+    sessions_metadata,
+    Column("key", LargeBinary(32), primary_key=True),
+    # A keyed hash of the login whose unlocking forgets the row.
+    Column("subject", LargeBinary(32), nullable=True),
+    Column("name", String(20), nullable=False),
+    # The log that is told how many were refused: an organisation's id, or zeros for the deployment's own.
+    Column("told_to", LargeBinary(16), nullable=False),
+    Column("member_id", Id, nullable=True),
+    Column("tries", Integer, nullable=False),
+    Column("refused", Integer, nullable=False),
+    Column("blocked_until", Moment, nullable=True),
+    Column("forget_at", Moment, nullable=False),
+)

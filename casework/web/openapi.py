@@ -24,6 +24,7 @@ from casework.errors import (
     PreconditionFailed,
     Problem,
     SealedDataDamaged,
+    TooManyRequests,
     Unavailable,
 )
 from casework.json_input import BODY, NotJson, Unreadable
@@ -92,6 +93,10 @@ _PROBLEMS: Final[dict[int, tuple[str, Schema]]] = {
         "Parameters, headers or fields are not of their form; `errors` names them.",
         _example(BadInput, errors=[{"field": "identity.name_in_use", "code": "missing"}]),
     ),
+    429: (
+        "Tried too often, or asked too often for what is not there: nothing was judged.",
+        _example(TooManyRequests),
+    ),
     500: (
         "Something sealed was altered or moved (`sealed_data_damaged`): nothing of it is shown, and an alarm is "
         "raised. Or a fault of the service (`internal`).",
@@ -101,6 +106,17 @@ _PROBLEMS: Final[dict[int, tuple[str, Schema]]] = {
         "The database does not answer. `Retry-After` says when to ask again, under the same Idempotency-Key.",
         _example(DatabaseAway),
     ),
+}
+_MORE: Final[dict[int, Schema]] = {
+    429: {
+        "headers": {
+            "Retry-After": {
+                "description": "How many seconds to wait.",
+                "required": True,
+                "schema": {"type": "integer", "minimum": 1},
+            }
+        }
+    }
 }
 _UNAVAILABLE: Final = _example(Unavailable, errors=[{"field": "database", "code": "unavailable"}])
 # The POST of a member that takes no Idempotency-Key: a search makes nothing.
@@ -247,7 +263,10 @@ def complete(app: Litestar, generated: Mapping[str, Any]) -> dict[str, Any]:
         "components": {
             "schemas": kinds.components | {"Problem": _PROBLEM, "FieldError": _FIELD_ERROR},
             "parameters": _HEADERS,
-            "responses": {_problem_name(status): _problem(*said) for status, said in _PROBLEMS.items()},
+            "responses": {
+                _problem_name(status): _problem(*said) | _MORE.get(status, {})
+                for status, said in _PROBLEMS.items()
+            },
             "securitySchemes": _SECURITY,
         },
     }
@@ -376,7 +395,9 @@ def _problems(operation: Operation) -> dict[str, Any]:
     if operation.actions:
         statuses.append(403)
     if "{" in operation.path:
-        statuses.append(404)
+        statuses += [NotFound.status, TooManyRequests.status]
+    elif "limited" in operation.handler.opt:
+        statuses.append(TooManyRequests.status)
     if "If-Match" in operation.parameters:
         statuses.append(PreconditionFailed.status)
     described = {

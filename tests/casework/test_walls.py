@@ -58,6 +58,7 @@ _RIGHTS = {
     "idempotency": "SIUD",
     "team_member": "SIUD",
     "sessions.session": "SIUD",
+    "sessions.attempt": "SIUD",
     # Moved by `move_handoff` alone; of her own side, the service writes two sealed columns.
     "handoff": "SI",
     "handoff_side": "SI",
@@ -461,5 +462,6 @@ async def test_the_narrow_functions_are_for_the_service_alone(walled: Walled) ->
 
 
 async def test_sessions_are_written_to_no_log_that_a_backup_or_a_replica_takes(walled: Walled) -> None:
-    persistence = "SELECT relpersistence FROM pg_class WHERE oid = 'sessions.session'::regclass"
-    assert await walled.administrator.value(persistence) in {"u", b"u"}
+    for table in ("session", "attempt"):
+        persistence = f"SELECT relpersistence FROM pg_class WHERE oid = 'sessions.{table}'::regclass"
+        assert await walled.administrator.value(persistence) in {"u", b"u"}

@@ -213,6 +213,17 @@ CLEAR_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "seen_at": "a session that is idle ends",
         "expires_at": "a session ends",
     },
+    "sessions.attempt": {
+        "key": "a keyed hash of who tried what from where: without the pepper it says nothing",
+        "subject": "a keyed hash of a login: what is unlocked is found by it",
+        "name": "one of the fixed limits",
+        "told_to": "the log that is told how many were refused",
+        "member_id": _MEMBER,
+        "tries": "a number",
+        "refused": "a number",
+        "blocked_until": "who tries too often waits until then",
+        "forget_at": "the row is deleted then",
+    },
     "shred": {
         "org_id": _ORG,
         "owner_id": "a case's or a record's random id",

@@ -17,6 +17,7 @@ EVERY: tuple[MetaData, ...] = (metadata, sessions_metadata, shreds_metadata, aud
 NO_TENANT = {
     "deployment": "one row for the whole database",
     "organisation": "the organisations themselves: its key is the tenant",
+    "sessions.attempt": "a try has no organisation before its login is known, and its row names nobody",
     "handoff": "belongs to two: the neutral row that every move locks",
 }
 # Tables whose key does not begin with the organisation, each for a reason.

@@ -17,13 +17,14 @@ from casework.schema import downgrade, upgrade
 from tests.casework.administrator import Administrator
 
 EVERY = (audit_metadata, casework_metadata, sessions_metadata)
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 HEAD = REVISIONS[-1]
 
 # Not behind the wall, each for a reason.
 OUTSIDE_THE_WALL = {
     "alembic_version": "the service has no right to it at all",
     "deployment": "one row that says what this database is",
+    "sessions.attempt": "keyed hashes and numbers; a try has no organisation before its login is known",
     "organisation": "slugs, names and public roots: what every organisation may know of the others",
 }
 

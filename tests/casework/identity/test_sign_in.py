@@ -94,6 +94,15 @@ async def test_a_code_is_good_once(centre: Centre) -> None:
     assert others == []
 
 
+async def test_a_session_is_completed_once(centre: Centre) -> None:
+    waiting = await _begun(centre, "avec.social")
+    assert (await _give(centre, waiting, centre.code("avec.social"))).status_code == 200
+    for code in (centre.code("avec.social"), "000000"):
+        assert_problem(await _give(centre, waiting, code), 409, "session_complete")
+    assert (await centre.http.get("/api/v1/me", headers=waiting)).status_code == 200
+    assert await centre.journal("avec", action="session.second_factor", outcome="denied") == []
+
+
 @pytest.mark.parametrize("steps", [-3, -2, 3, 4])
 async def test_a_code_of_another_time_is_refused(centre: Centre, steps: int) -> None:
     waiting = await _begun(centre, "avec.social")

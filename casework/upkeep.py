@@ -1,0 +1,51 @@
+"""What the service throws away: once a minute, in small units of work of its own, with its own rights."""
+
+import asyncio
+from contextlib import suppress
+from functools import partial
+
+import structlog
+
+from casework.deployment import Deployment
+from casework.identity import idempotency, limits, sessions
+
+log = structlog.get_logger(__name__)
+
+PERIOD_SECONDS = 60
+
+
+async def sweep(deployment: Deployment) -> None:
+    """Delete sessions that are over, idempotency keys older than a day, and counters of tries that are forgotten.
+
+    Behind the wall each organisation is entered in turn. What the counters refused is told to the journal first.
+    """
+    for org_id in tuple(deployment.slugs):
+        await deployment.database.unit(partial(sessions.forget_expired, org_id=org_id))
+        await deployment.database.unit(partial(idempotency.forget_old, org_id=org_id))
+    await deployment.database.unit(lambda unit: limits.tell_and_forget(deployment, unit))
+
+
+class Upkeep:
+    """Sweeps until stopped."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        while True:
+            # First the wait: a service that starts has people waiting.
+            await asyncio.sleep(PERIOD_SECONDS)
+            try:
+                await sweep(self._deployment)
+            except Exception as error:  # noqa: BLE001 - the timer must outlive a database that goes away
+                log.error("sweep_failed", error=type(error).__name__)
