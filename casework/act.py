@@ -97,9 +97,10 @@ class Act:
     def decide_handoff(self, action: Action, facts: HandoffFacts) -> Decision:
         return self.engine.decide_handoff(self.asker, action, facts, self.context)
 
-    def require_org(self, action: Action) -> Decision:
-        """Raise Forbidden unless the member may do this in her organisation."""
-        decision = self.engine.decide_org(self.asker, action, self.context)
+    def require_org(self, action: Action, *, reason: bool = False, self_target: bool = False) -> Decision:
+        """Raise Forbidden unless the member may do this in her organisation; `self_target`: to herself."""
+        context = replace(self._with_reason(reason=reason), self_target=self_target)
+        decision = self.engine.decide_org(self.asker, action, context)
         if not decision.allowed:
             raise refusal(action, decision, hidden=False)
         return decision

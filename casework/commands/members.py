@@ -1,4 +1,4 @@
-"""`casework member`: people join an organisation."""
+"""`casework member`: people join an organisation, and are let in again."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +11,7 @@ from casework.commands.secret_files import read_passwords
 from casework.commands.sheets import access_page
 from casework.deployment import Deployment
 from casework.identity.members import Position, initial_password, prepare_account
+from casework.identity.unlocking import UnknownLogin, unlock_login
 from casework.organisations.joining import Credentials, Joined, join
 from policies.vocabulary import Profession, Role
 
@@ -76,6 +77,18 @@ def add(
     click.echo(f"Clés remises : {', '.join(joined.granted) or 'aucune'}.")
     if joined.waiting:
         click.echo(f"En attente d’une détentrice : {', '.join(joined.waiting)}.")
+
+
+@member.command(help="Rouvre l’accès d’un identifiant bloqué par trop d’essais ; le journal le dit.")
+@click.argument("login", type=Login())
+def unlock(login: str) -> None:
+    try:
+        with_deployment(lambda deployment: unlock_login(deployment, login))
+    except UnknownLogin:
+        raise CommandRefused("LOGIN : aucun compte n’a cet identifiant.") from None
+    click.echo(
+        f"Les essais de « {login} » sont oubliés : son mot de passe et son code sont à nouveau acceptés."
+    )
 
 
 def _ask(signers: list[str]) -> Mapping[str, str]:

@@ -230,6 +230,14 @@ async def within_limits(database: Database, work: Callable[[UnitOfWork], T]) -> 
         raise
 
 
+def unlock(deployment: "Deployment", unit: UnitOfWork, login: str) -> None:
+    """Forget every try to sign in as `login`; what was refused until now is told to the journal."""
+    this = attempt.c.subject == subject_of(deployment.pepper, login)
+    for row in unit.connection.execute(select(attempt).where(this).with_for_update()).all():
+        _tell(deployment, unit, row)
+    unit.connection.execute(delete(attempt).where(this))
+
+
 def tell_and_forget(deployment: "Deployment", unit: UnitOfWork) -> None:
     """Tell the journal what was refused by blocks that are over, one entry each; delete what is forgotten."""
     is_over = or_(attempt.c.blocked_until.is_(None), attempt.c.blocked_until <= unit.now)

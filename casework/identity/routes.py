@@ -1,13 +1,14 @@
 """`/api/v1/sessions`, `/api/v1/me` and `/api/v1/members`."""
 
 from typing import Any
+from uuid import UUID
 
 from litestar import Request, Response, delete, get, post
-from litestar.params import JSONBody
+from litestar.params import FromPath, JSONBody
 from msgspec import UNSET
 
 from casework.act import Act
-from casework.identity import sign_in
+from casework.identity import sign_in, unlocking
 from casework.identity.members import colleagues
 from casework.identity.schemas import (
     Credentials,
@@ -18,16 +19,20 @@ from casework.identity.schemas import (
     PasswordAgain,
     SecondFactor,
     SessionBegun,
+    Unlocked,
+    Unlocking,
 )
 from casework.organisations.compartments import COMPARTMENTS
 from casework.problems import conflicts
 from casework.routing import (
     LIMITED,
+    Made,
     anonymous,
     circumstances_of,
     deployment_of,
     encode_token,
     perform,
+    perform_once,
     public,
     requires,
     signed_in,
@@ -91,6 +96,18 @@ async def me(request: AnyRequest) -> Response[Me]:
     return await perform(request, describe)
 
 
+@post("/api/v1/members/{member_id:uuid}/unlocking", status_code=200, opt=requires(Action.MEMBER_MANAGE))
+async def unlock_member(
+    request: AnyRequest, member_id: FromPath[UUID], data: JSONBody[Unlocking]
+) -> Response[Unlocked]:
+    """Let a colleague in again who is kept out because her password or code was wrong too often."""
+
+    def unlock(act: Act) -> Made[Unlocked]:
+        return Made(member_id, unlocking.unlock_member(act, member_id, data.reason))
+
+    return await perform_once(request, unlock, unlocking.review_unlocking)
+
+
 def describe(act: Act) -> Me:
     return Me(
         member_id=act.member_id,
@@ -132,4 +149,4 @@ def describe_members(act: Act) -> Members:
     )
 
 
-ROUTES = (create_session, give_second_factor, step_up, end_session, me, list_members)
+ROUTES = (create_session, give_second_factor, step_up, end_session, me, list_members, unlock_member)

@@ -60,3 +60,11 @@ class MemberView(Struct):
 
 class Members(Struct):
     items: list[MemberView]
+
+
+class Unlocking(Struct, forbid_unknown_fields=True):
+    reason: Annotated[str, Meta(min_length=1, max_length=500, pattern=r"\S")]
+
+
+class Unlocked(Struct):
+    member_id: UUID

@@ -37,7 +37,7 @@ from policies.vocabulary import Action, Advice, Purpose, Role
 TAGS: Final = {
     "sessions": "Signing in, in two steps, and out.",
     "me": "Who is signed in.",
-    "members": "The members of one’s own organisation.",
+    "members": "The members of one’s own organisation; letting in again one who was kept out.",
     "cases": "Cases, their groups of fields and who is assigned to them.",
     "reassignments": "Giving the cases of a member who leaves to her colleagues.",
     "follow-ups": "What was done, visit by visit.",

@@ -20,6 +20,7 @@ ROUTES: Final[dict[tuple[str, str], str | frozenset[Action]]] = {
     ("DELETE", "/api/v1/sessions/current"): SIGNED_IN,
     ("GET", "/api/v1/me"): SIGNED_IN,
     ("GET", "/api/v1/members"): frozenset({Action.CASE_ASSIGN}),
+    ("POST", "/api/v1/members/{member_id:uuid}/unlocking"): frozenset({Action.MEMBER_MANAGE}),
     ("POST", "/api/v1/cases"): frozenset({Action.CASE_CREATE}),
     ("GET", "/api/v1/cases"): frozenset({Action.CASE_LIST}),
     ("GET", "/api/v1/cases/{case_id:uuid}"): _ANY_READING,

@@ -15,7 +15,8 @@ from casework.anchors import Anchors
 from casework.cli import cli
 from casework.clock import Clock
 from casework.database import UnitOfWork
-from casework.deployment import assemble, dismantle
+from casework.deployment import Deployment, assemble, dismantle
+from casework.errors import Problem, SignInRefused, TooManyRequests
 from casework.identity import sessions
 from casework.identity.members import Position, prepare_account
 from casework.identity.sessions import SignedIn, Token
@@ -221,3 +222,34 @@ def test_without_a_file_each_password_is_asked_for_unseen(
     assert "avec.custodian" in answered.output
     assert "unseen words" not in answered.output
     assert answered.exit_code == 1
+
+
+def test_the_operator_unlocks_a_login_and_the_journal_says_so(founded: Place) -> None:
+    async def tries(password: str, times: int) -> list[type[Problem] | None]:
+        deployment = await assemble(from_environment(founded.environment), Clock())
+        try:
+            return [await attempted(deployment, password) for _ in range(times)]
+        finally:
+            await dismantle(deployment)
+
+    async def attempted(deployment: Deployment, password: str) -> type[Problem] | None:
+        try:
+            await sign_in(deployment, Who(uuid4()), "avec.social", password, None)
+        except Problem as refused:
+            return type(refused)
+        return None
+
+    right = founded.password("avec", "avec.social")
+    assert asyncio.run(tries("wrong", 5)) == [SignInRefused] * 5
+    assert asyncio.run(tries(right, 1)) == [TooManyRequests]
+    ran = founded.run("member", "unlock", "avec.social")
+    assert (ran.code, ran.err) == (0, ""), ran
+    assert asyncio.run(tries(right, 1)) == [None]
+    assert journaled(founded, "member.unlock") == [(Outcome.ALLOWED, None, "operator")]
+
+
+def test_a_login_that_nobody_has_is_not_unlocked(founded: Place) -> None:
+    ran = founded.run("member", "unlock", "avec.nobody")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith("LOGIN : ")
+    assert journaled(founded, "member.unlock") == []

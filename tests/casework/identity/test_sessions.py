@@ -18,6 +18,7 @@ from tests.casework.story import consent, follow_up, handoff, new_case, open_cas
 
 # A body that each route would accept, so that nothing but the session can be what it refuses.
 BODIES: dict[tuple[str, str], Any] = {
+    ("POST", "/members/{member_id}/unlocking"): {"reason": "x"},
     ("POST", "/sessions/current/step-up"): {"password": PASSWORD},
     ("POST", "/cases"): new_case(),
     ("PATCH", "/cases/{case_id}/groups/{group}"): {"summary": "x"},
