@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from crypto.errors import SealBroken
+from crypto.errors import EncodingRefused, SealBroken
 from crypto.manifest import ManifestHeader, content_digest, group_mac
 from policies.vocabulary import Group
 
@@ -104,9 +104,9 @@ def decode_part(
     try:
         payload = msgspec.json.decode(raw, type=PartPayload)
         macs = {name: bytes.fromhex(mac) for name, mac in payload.macs.items()}
-    except ValueError:
+        whole = content_digest(payload.header.manifest_header(sender, receiver), macs)
+    except (ValueError, EncodingRefused):
         raise SealBroken("not a part's payload") from None
-    whole = content_digest(payload.header.manifest_header(sender, receiver), macs)
     if group in macs:
         is_own = compare_digest(group_mac(salt, group, payload.manifest.canonical()), macs[group])
     else:
