@@ -74,6 +74,21 @@ class Anchors:
                 anchors[org_id.hex] = _Anchor(known.root, floor.epoch, floor.head.hex())
                 self._write(anchors)
 
+    def go_back(self, org_id: UUID, floor: Floor) -> None:
+        """Accept an older state than remembered, once, for the database was restored from a backup.
+
+        Raises:
+            AnchorMissing: see `root`.
+
+        """
+        with self._locked():
+            anchors = self._read()
+            known = anchors.get(org_id.hex)
+            if known is None:
+                raise AnchorMissing
+            anchors[org_id.hex] = _Anchor(known.root, floor.epoch, floor.head.hex())
+            self._write(anchors)
+
     def _anchor(self, org_id: UUID) -> _Anchor:
         anchor = self._read().get(org_id.hex)
         if anchor is None:

@@ -7,6 +7,8 @@ from typing import NoReturn
 
 import click
 
+from casework.commands.backup import backup, backup_key
+from casework.commands.check import check
 from casework.commands.doctor import doctor
 from casework.commands.imports import import_
 from casework.commands.journal import audit
@@ -14,6 +16,7 @@ from casework.commands.members import member
 from casework.commands.organisations import org
 from casework.commands.preparation import db, init
 from casework.commands.refusals import sentence, usage_sentence
+from casework.commands.restore import restore
 from casework.commands.rules import policy
 from casework.commands.serving import serve
 from casework.demo.commands import demo
@@ -27,7 +30,22 @@ def cli() -> None:
     pass
 
 
-for command in (demo, init, serve, db, org, member, import_, audit, policy, doctor):
+for command in (
+    demo,
+    init,
+    serve,
+    db,
+    org,
+    member,
+    import_,
+    audit,
+    policy,
+    doctor,
+    backup_key,
+    backup,
+    restore,
+    check,
+):
     cli.add_command(command)
 
 

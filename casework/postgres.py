@@ -17,7 +17,8 @@ from casework.database import Database, UnitOfWork, UnsafeDatabase
 
 T = TypeVar("T")
 
-_DURABILITY = text("SELECT current_setting('fsync'), current_setting('synchronous_commit')")
+_DURABILITY = ("fsync", "full_page_writes", "synchronous_commit")
+_SETTING = text("SELECT current_setting(:name)")
 # A superuser, a role with BYPASSRLS, the owner of a table behind the wall, and whoever may become one of them.
 ESCAPES_THE_WALL = text("""
     SELECT EXISTS (
@@ -32,6 +33,16 @@ def make_engine(url: URL, *, pool_size: int = 8) -> AsyncEngine:
     return create_async_engine(url, hide_parameters=True, pool_size=pool_size, max_overflow=0)
 
 
+def setting(connection: Connection, name: str) -> str:
+    """A setting of the server as it is in force for this role and database."""
+    return str(connection.execute(_SETTING, {"name": name}).scalar_one())
+
+
+def unsafe_durability(connection: Connection) -> list[str]:
+    """The settings that are off and without which a confirmed write may be lost or torn."""
+    return [name for name in _DURABILITY if setting(connection, name) == "off"]
+
+
 class PostgresDatabase(Database):
     """The database on a server; several processes may share it."""
 
@@ -42,11 +53,9 @@ class PostgresDatabase(Database):
 
     async def start(self) -> None:
         async with self.engine.connect() as connection:
-            fsync, synchronous_commit = (await connection.execute(_DURABILITY)).one()
-            if fsync != "on":
-                raise UnsafeDatabase("postgresql setting fsync is off")
-            if synchronous_commit == "off":
-                raise UnsafeDatabase("postgresql setting synchronous_commit is off")
+            found = await connection.run_sync(unsafe_durability)
+            if found:
+                raise UnsafeDatabase(f"postgresql setting {found[0]} is off")
             if (await connection.execute(ESCAPES_THE_WALL)).scalar_one():
                 raise UnsafeDatabase("the service's database role escapes row-level security")
 

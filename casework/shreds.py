@@ -34,8 +34,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import SingletonThreadPool
 
 from casework.column_types import Id
-from casework.database import NAMING_CONVENTION
-from casework.postgres import make_engine
+from casework.database import NAMING_CONVENTION, UnsafeDatabase
+from casework.postgres import make_engine, unsafe_durability
 from casework.sqlite import Pragmas, set_pragmas
 from casework.statements import HotStatement
 
@@ -52,6 +52,10 @@ shred = Table(
 )
 
 PSEUDONYM = "pseudonym"
+
+
+class UnsafeShredStore(UnsafeDatabase):
+    """As `UnsafeDatabase`, of the shred store: a key whose half was lost opens nothing any more."""
 
 
 class ShredMissing(Exception):
@@ -76,6 +80,19 @@ class ShredStore:
         else:
             self._async = make_engine(url)
             self._engine = self._async.sync_engine
+
+    async def require_durable(self) -> None:
+        """Refuse a server that may lose a half that it confirmed. A SQLite file is held to its pragmas on opening.
+
+        Raises:
+            UnsafeShredStore: a durability setting is off; the message names it.
+
+        """
+        if self._async is not None:
+            async with self._async.connect() as connection:
+                found = await connection.run_sync(unsafe_durability)
+            if found:
+                raise UnsafeShredStore(f"postgresql setting {found[0]} is off")
 
     async def create(self) -> None:
         """Make the store's one table where it is not there yet."""
@@ -103,6 +120,21 @@ class ShredStore:
         with closing(self._engine.raw_connection()) as borrowed:
             found = statement.rows_of(borrowed, self._engine.dialect, {"org": org_id, **values})
         return {(owner, purpose): part for owner, purpose, part in found}
+
+    def owned(self, org_id: UUID) -> set[tuple[UUID, str]]:
+        """(owner, purpose) of every half of an organisation that is there."""
+        query = select(shred.c.owner_id, shred.c.purpose).where(shred.c.org_id == org_id)
+        with self._engine.connect() as connection:
+            return {(owner, purpose) for owner, purpose in connection.execute(query)}
+
+    async def holds_any(self) -> bool:
+        """Whether there is any half at all."""
+        query = select(shred.c.owner_id).limit(1)
+        if self._async is None:
+            with self._engine.connect() as connection:
+                return connection.execute(query).first() is not None
+        async with self._async.connect() as asynchronous:
+            return (await asynchronous.execute(query)).first() is not None
 
     async def dispose(self) -> None:
         if self._async is not None:

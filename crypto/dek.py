@@ -71,6 +71,15 @@ def new_dek(
     return NewDek(key, row, shred_part)
 
 
+def require_dek_row(row: bytes) -> None:
+    """Check the outer form of a row, without any key. Raises SealBroken or AlgorithmRefused."""
+    sizes = {Kind.UNDER_KEY: DEK_ROW_SIZE, Kind.TO_DROP_KEY: DROPPED_DEK_ROW_SIZE}
+    kind = next((kind for kind in sizes if row[:1] == bytes([kind])), None)
+    if kind is None or len(row) != sizes[kind]:
+        raise SealBroken("not the row of a case key")
+    read_header(row, kind, CASE_ALGORITHMS)
+
+
 def unwrap_dek(kek: Kek, case: bytes, generation: int, row: bytes, shred_part: bytes) -> CaseKey:
     """Return the case key of a row.
 

@@ -23,7 +23,8 @@ from crypto.pepper import FileKeyProvider, create_pepper_file
 
 _DIRECTORIES = ("CASEWORK_DATA_DIR", "CASEWORK_STATE_DIR")
 _PEPPER = "CASEWORK_PEPPER_FILE"
-_HOST_NAME = re.compile(r"(?=.{1,100}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*\Z")
+# A restore marks the name with 15 characters more, of 100 (audit.incarnation).
+_HOST_NAME = re.compile(r"(?=.{1,80}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*\Z")
 
 
 class HostName(click.ParamType[str]):

@@ -8,16 +8,26 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from audit.errors import JournalRefused, NothingPublished, StateRefused
 from casework.anchors import AnchorMissing
+from casework.backups import BackupRefused
 from casework.commands.opening import CommandRefused
 from casework.database import UnsafeDatabase
 from casework.deployment import NotPrepared
+from casework.dumps import DumpFailed
 from casework.imports.errors import ImportRefused
 from casework.organisations.cards import CardFault, CardRefused
 from casework.organisations.joining import JoiningFault, JoiningRefused
 from casework.outages import CommitFailed
 from casework.settings import SettingRefused
+from casework.shreds import UnsafeShredStore
 from casework.signers import SigningKeyRefused
-from crypto.errors import DirectoryRefused, GrantRefused, PasswordRefused, PepperRefused
+from crypto.errors import (
+    DirectoryRefused,
+    GrantRefused,
+    PasswordRefused,
+    PepperRefused,
+    SealBroken,
+    SharesRefused,
+)
 from policies.lint import PolicyRefused
 from policies.sources import NotAnOrganisation
 
@@ -50,6 +60,7 @@ _PEPPER = {
 }
 _DATABASE = {
     "postgresql setting fsync is off": "le réglage fsync est désactivé",
+    "postgresql setting full_page_writes is off": "le réglage full_page_writes est désactivé",
     "postgresql setting synchronous_commit is off": "le réglage synchronous_commit est désactivé",
     "the service's database role escapes row-level security": (
         "le rôle du service échappe à la sécurité par ligne"
@@ -71,7 +82,7 @@ _CARDS = {
     CardFault.ROLLED_BACK: "la carte est plus ancienne que celle qui a déjà été acceptée",
 }
 _PLAIN: dict[type[BaseException], str] = {
-    NotPrepared: "La base n’est pas préparée : lancez « casework init ».",
+    NotPrepared: "La base n’est pas préparée : lancez « casework init ».",
     AnchorMissing: "CASEWORK_STATE_DIR : ce répertoire d’état ne connaît pas l’organisation.",
     SigningKeyRefused: "CASEWORK_STATE_DIR : une clé de signature du journal manque, est abîmée ou trop ouverte.",
     StateRefused: "CASEWORK_STATE_DIR : l’état du signataire du journal est illisible.",
@@ -79,6 +90,8 @@ _PLAIN: dict[type[BaseException], str] = {
     JournalRefused: "Le journal n’est pas tel qu’il a été laissé : rien n’est signé.",
     DirectoryRefused: "L’annuaire des clés ne mène pas à sa racine, ou a été ramené en arrière.",
     GrantRefused: "Une clé remise n’est pas celle que l’annuaire certifie.",
+    SharesRefused: "Ces parts ne vont pas ensemble, ou un mot y est faux.",
+    SealBroken: "Ces parts n’ouvrent pas cette sauvegarde.",
     PasswordRefused: "Un mot de passe est vide, trop long ou contient un caractère de commande.",
     CommitFailed: "La base n’a pas confirmé l’écriture : rien n’a été enregistré.",
 }
@@ -107,9 +120,9 @@ def usage_sentence(error: click.ClickException) -> str:
         case click.BadParameter():
             return f"{_parameter(error)} : {_rule(error)}."
         case click.UsageError() if error.ctx is not None and isinstance(error.ctx.command, click.Group):
-            return f"Commande inconnue ou incomplète : voyez « {error.ctx.command_path} --help »."
+            return f"Commande inconnue ou incomplète : voyez « {error.ctx.command_path} --help »."
         case click.UsageError() if error.ctx is not None:
-            return f"Arguments inattendus ou incomplets : voyez « {error.ctx.command_path} --help »."
+            return f"Arguments inattendus ou incomplets : voyez « {error.ctx.command_path} --help »."
     return f"Commande refusée : {error.format_message()}"
 
 
@@ -155,10 +168,13 @@ def _unanswered(error: BaseException) -> str:
 _SPOKEN: dict[type[BaseException], Callable[[Any], str]] = {
     CommandRefused: str,
     ImportRefused: str,
+    BackupRefused: str,
+    DumpFailed: lambda error: f"« {error} » manque ou n’a pas abouti : rien n’a été gardé.",
     SettingRefused: _setting,
     PepperRefused: lambda error: (
         f"CASEWORK_PEPPER_FILE : {_PEPPER.get(str(error), 'le fichier est refusé')}."
     ),
+    UnsafeShredStore: lambda error: f"CASEWORK_SHRED_URL : {unsafe_words(error)}.",
     UnsafeDatabase: lambda error: f"CASEWORK_DATABASE_URL : {unsafe_words(error)}.",
     PolicyRefused: _policies,
     NotAnOrganisation: lambda error: f"Aucune règle n’existe pour « {error.slug} » (policies/orgs).",

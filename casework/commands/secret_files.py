@@ -45,19 +45,30 @@ def read_passwords(path: Path) -> dict[str, str]:
         CommandRefused: others than its owner may use the file, or a line has another form.
 
     """
-    try:
-        with path.open(encoding="utf-8") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode) or status.st_mode & _OTHERS:
-                raise CommandRefused(
-                    "--passwords : le fichier doit être à son seul propriétaire (mode 0600)."
-                )
-            lines = [line.rstrip("\n") for line in file if line.strip()]
-    except (OSError, UnicodeDecodeError):
-        raise CommandRefused("--passwords : le fichier est illisible.") from None
-    pairs = [line.partition("\t") for line in lines]
+    pairs = [line.partition("\t") for line in _lines("--passwords", path)]
     if not all(login and tab and password for login, tab, password in pairs):
         raise CommandRefused(
             "--passwords : chaque ligne est un identifiant, une tabulation, un mot de passe."
         )
     return {login: password for login, _, password in pairs}
+
+
+def read_shares(path: Path) -> list[str]:
+    """The shares of a file, one a line.
+
+    Raises:
+        CommandRefused: others than its owner may use the file.
+
+    """
+    return _lines("--shares", path)
+
+
+def _lines(option: str, path: Path) -> list[str]:
+    try:
+        with path.open(encoding="utf-8") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode) or status.st_mode & _OTHERS:
+                raise CommandRefused(f"{option} : le fichier doit être à son seul propriétaire (mode 0600).")
+            return [line.rstrip("\n") for line in file if line.strip()]
+    except (OSError, UnicodeDecodeError):
+        raise CommandRefused(f"{option} : le fichier est illisible.") from None

@@ -12,6 +12,10 @@ _WORDS_A_LINE = 4
 _FINGERPRINT_GROUP = 4
 # A new sheet of paper when printed; a reader of the file sees the heading.
 PAGE = "\f"
+_RECOVERY_USE = (
+    "À remettre sur papier à une seule personne, hors de ce serveur et de qui l’administre. Deux parts\n"
+    "réunies rendent toutes les clés de l’organisation ; une seule n’apprend rien.\n"
+)
 
 
 def fingerprint_words(fingerprint: bytes) -> str:
@@ -51,21 +55,19 @@ def founding_pages(
     )
     total = len(founded.shares)
     shares = [
-        _share_page(name, number, total, share.reveal().decode("ascii").split())
+        share_page(
+            "PART DE RÉCUPÉRATION", name, number, total, share.reveal().decode("ascii").split(), _RECOVERY_USE
+        )
         for number, share in enumerate(founded.shares, 1)
     ]
     return [first, *shares, *(access_page(account, password, issuer) for account, password in accounts)]
 
 
-def _share_page(name: str, number: int, total: int, words: Sequence[str]) -> str:
+def share_page(title: str, name: str, number: int, total: int, words: Sequence[str], use: str) -> str:
+    """One share's words, numbered, and what may be done with it."""
     numbered = [f"{position:2}. {word:<12}" for position, word in enumerate(words, 1)]
     lines = (
         "  " + "".join(numbered[at : at + _WORDS_A_LINE]).rstrip()
         for at in range(0, len(numbered), _WORDS_A_LINE)
     )
-    return (
-        f"PART DE RÉCUPÉRATION {number} SUR {total} : {name}\n\n"
-        + "\n".join(lines)
-        + "\n\nÀ remettre sur papier à une seule personne, hors de ce serveur et de qui l’administre. Deux parts\n"
-        "réunies rendent toutes les clés de l’organisation ; une seule n’apprend rien.\n"
-    )
+    return f"{title} {number} SUR {total} : {name}\n\n" + "\n".join(lines) + "\n\n" + use

@@ -292,3 +292,8 @@ def _prepare_membership(position: Position) -> NewMembership:
         signing_public=signing.public,
     )
     return NewMembership(member_id, position, daily.private, signing, body)
+
+
+def pepper_ids(connection: Connection) -> set[bytes]:
+    """The ids of the peppers under which accounts are sealed."""
+    return {bytes(found) for found in connection.execute(select(account.c.pepper_id).distinct()).scalars()}

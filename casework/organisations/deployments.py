@@ -1,9 +1,10 @@
 """What the database says of itself: its name, whether it is a demo, and its organisations' journal keys."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from casework.organisations.tables import deployment, organisation
 
@@ -28,3 +29,10 @@ def journal_key_of(connection: Connection, org_id: UUID) -> str | None:
         select(organisation.c.journal_key).where(organisation.c.id == org_id)
     ).scalar_one_or_none()
     return key
+
+
+def rename_deployment(connection: Connection, name: str, keys: Mapping[UUID, str]) -> None:
+    """Give the deployment another name, and each organisation its journal's key under it."""
+    connection.execute(update(deployment).values(name=name))
+    for org_id, key in keys.items():
+        connection.execute(update(organisation).where(organisation.c.id == org_id).values(journal_key=key))

@@ -1,0 +1,50 @@
+"""Whether the keys of an organisation's cases have the form they must have; no key is needed to see it."""
+
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import Connection, select
+
+from casework.cases.tables import case_file, case_group
+from casework.shreds import PSEUDONYM
+from crypto.dek import require_dek_row
+from crypto.errors import CryptoError
+from policies.vocabulary import Group
+
+
+@dataclass(frozen=True, slots=True)
+class Soundness:
+    """Of `cases`, how many lack a group's row, have a malformed key, or a half that is not in the shred store."""
+
+    cases: int
+    incomplete: int
+    malformed: int
+    without_half: int
+
+
+def inspect_cases(connection: Connection, org_id: UUID, halves: AbstractSet[tuple[UUID, str]]) -> Soundness:
+    """Look at every case of the organisation; `halves` are those of its shred store."""
+    cases = set(connection.execute(select(case_file.c.id).where(case_file.c.org_id == org_id)).scalars())
+    groups: dict[UUID, set[str]] = {case: set() for case in cases}
+    malformed: set[UUID] = set()
+    rows = connection.execute(
+        select(case_group.c.case_id, case_group.c.compartment, case_group.c.dek).where(
+            case_group.c.org_id == org_id
+        )
+    )
+    for case, compartment, dek in rows:
+        groups[case].add(compartment)
+        try:
+            require_dek_row(dek.blob)
+        except CryptoError:
+            malformed.add(case)
+    every = {str(group) for group in Group}
+    return Soundness(
+        cases=len(cases),
+        incomplete=sum(found != every for found in groups.values()),
+        malformed=len(malformed),
+        without_half=sum(
+            any((case, purpose) not in halves for purpose in (PSEUDONYM, *every)) for case in cases
+        ),
+    )

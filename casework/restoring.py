@@ -1,0 +1,149 @@
+"""What a database that comes from a backup needs before it may be served: verified, and under a new name.
+
+What a backup lacks was signed and shown to auditors: so every log goes on as a new incarnation
+(audit.incarnation), whose first entry names the newest tree head that is known of the one that ended.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import msgspec
+from sqlalchemy import Connection
+
+from audit.checkpoint import Checkpoint
+from audit.entry import Entry
+from audit.incarnation import begin_incarnation, marked, stored_head, wait_again
+from audit.integrator import Pending, integrate
+from audit.state import SignerState
+from audit.tables import DEPLOYMENT_LOG
+from audit.verdict import Verdict
+from casework.anchors import Anchors
+from casework.backups import BackupRefused
+from casework.database import UnitOfWork
+from casework.identity.members import pepper_ids
+from casework.integrity import Progress, verify_log
+from casework.journal import Deed, Journal, Who
+from casework.organisations.deployments import find_mark, rename_deployment
+from casework.organisations.founding import organisation_slugs
+from casework.organisations.partners import decode_chain, own_chain
+from casework.signers import all_signers
+from crypto.directory import verify_directory
+from crypto.pepper import Pepper
+
+_STAMP = "%Y%m%d%H%M%S"
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """The deployment's new name and journal keys, and what is known to be lost of each log and directory."""
+
+    name: str
+    keys: Mapping[str, str]
+    lost_entries: Mapping[str, int]
+    lost_directory_entries: Mapping[str, int]
+
+
+def begin_again(
+    connection: Connection,
+    state_dir: Path,
+    pepper: Pepper,
+    now: datetime,
+    advance: Progress,
+) -> Restored:
+    """Verify logs and directories of a restored database and begin the next incarnation of each log.
+
+    `state_dir` is the newest state there is; it learns of the new origins, and of the directories as they are now.
+    Needs the schema's owner; everything in the database happens in the caller's transaction.
+
+    Raises:
+        BackupRefused: the pepper, a log or a directory does not belong to what was restored.
+
+    """
+    mark = find_mark(connection)
+    if mark is None:
+        raise BackupRefused("La base sauvegardée n’est pas celle d’un déploiement.")
+    if pepper_ids(connection) - {pepper.id}:
+        raise BackupRefused(
+            "CASEWORK_PEPPER_FILE : ce n’est pas le secret sous lequel la base a été scellée."
+        )
+    slugs = organisation_slugs(connection)
+    old, new = Journal(mark.name), Journal(marked(mark.name, now.strftime(_STAMP)))
+    state = SignerState(state_dir)
+    lost_directory = {slug: _go_back(connection, state_dir, org_id) for org_id, slug in slugs.items()}
+    logs: dict[bytes, str | None] = {DEPLOYMENT_LOG: None} | {org.bytes: slug for org, slug in slugs.items()}
+    signers = all_signers(state_dir, new, slugs)
+    lost_entries, unit = {}, UnitOfWork(connection, now)
+    for log, slug in logs.items():
+        head = stored_head(connection, log)
+        newest = _newest(state, head, old.origin(slug))
+        _require_valid(connection, state_dir, log, head, newest, advance)
+        lost_entries[old.origin(slug)] = newest.size - head.size
+        waiting = begin_incarnation(connection, log, new.origin(slug))
+        state.begin(new.origin(slug))
+        if head.size:
+            state.publish([replace(head, origin=new.origin(slug))])
+        org = (UUID(bytes=log), slug) if slug is not None else None
+        root = newest.root.hex() if newest.size else None
+        new.record(unit, org, Who(uuid4()), Deed("log.restored", count=newest.size, policy_set=root))
+        wait_again(connection, log, [_under(raw, new.origin(slug)) for raw in waiting])
+    keys = {new.origin(slug): str(signers[log][0].key) for log, slug in logs.items()}
+    rename_deployment(
+        connection, new.origin(None), {org: keys[new.origin(slug)] for org, slug in slugs.items()}
+    )
+    return Restored(new.origin(None), keys, lost_entries, lost_directory)
+
+
+def integrate_restored(connection: Connection, state_dir: Path) -> list[Pending]:
+    """The first rounds of the new incarnations; the caller commits, then has the state publish what is returned."""
+    mark = find_mark(connection)
+    assert mark is not None
+    signers = all_signers(state_dir, Journal(mark.name), organisation_slugs(connection))
+    state = SignerState(state_dir)
+    newest: dict[bytes, Pending] = {}
+    while pending := integrate(connection, signers, state):
+        newest |= {one.log: one for one in pending}
+    return list(newest.values())
+
+
+def _newest(state: SignerState, head: Checkpoint, origin: str) -> Checkpoint:
+    """The larger of what the database has and what was last published of it."""
+    published = state.last(origin)
+    return published if published is not None and published.size > head.size else head
+
+
+def _require_valid(
+    connection: Connection,
+    state_dir: Path,
+    log: bytes,
+    head: Checkpoint,
+    newest: Checkpoint,
+    advance: Progress,
+) -> None:
+    if head.size == 0:
+        return
+    published = SignerState(state_dir).last(head.origin)
+    # One that was published of what is lost cannot be compared: that is what the new incarnation says.
+    trusted = published if newest.size == head.size else None
+    report = verify_log(connection, state_dir, log, head.origin, trusted, advance)
+    if report.verdict not in {Verdict.VALID, Verdict.VALID_PRUNED}:
+        raise BackupRefused(f"Le journal {head.origin} de la sauvegarde est refusé ({report.verdict.words}).")
+
+
+def _go_back(connection: Connection, state_dir: Path, org_id: UUID) -> int:
+    """Verify a directory from its root and accept it as the newest; returns how many entries are known lost."""
+    anchors = Anchors(state_dir)
+    directory = verify_directory(
+        org_id.bytes, decode_chain(own_chain(connection, org_id)), anchors.root(org_id), None
+    )
+    known = anchors.floor(org_id)
+    if known.epoch <= directory.epoch:
+        directory.require_floor(known)
+    anchors.go_back(org_id, directory.floor)
+    return max(0, known.epoch - directory.epoch)
+
+
+def _under(raw: bytes, origin: str) -> bytes:
+    return msgspec.structs.replace(Entry.from_bytes(raw), log=origin).to_bytes()
