@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Insert, bindparam, exists, insert, select
+from sqlalchemy import ColumnElement, Connection, Insert, bindparam, exists, func, insert, select
 
 from audit import tables
 from audit.checkpoint import parse_checkpoint
@@ -133,6 +133,15 @@ def latest_checkpoint(connection: Connection, log: bytes) -> str:
     if note is None:
         raise NothingPublished
     return note
+
+
+def newest_time(connection: Connection, log: bytes) -> int | None:
+    """The time of the latest entry of `log` in microseconds; None where there is none."""
+    table = tables.entry
+    newest: int | None = connection.execute(
+        select(func.max(table.c.time)).where(table.c.log == log)
+    ).scalar_one_or_none()
+    return newest
 
 
 def prove_inclusion(connection: Connection, log: bytes, entry_id: str) -> str:

@@ -105,11 +105,17 @@ async def _put_together(
     settings: Settings, clock: Clock, kdf_params: KdfParams, database: Database, pepper: Pepper
 ) -> Deployment:
     name, is_demo, slugs = await database.unit(lambda unit: _read_deployment(unit.connection))
+    shreds = ShredStore(settings.shred_url)
+    try:
+        await shreds.require_durable()
+    except BaseException:
+        await shreds.dispose()
+        raise
     deployment = Deployment(
         settings=settings,
         clock=clock,
         database=database,
-        shreds=ShredStore(settings.shred_url),
+        shreds=shreds,
         pepper=pepper,
         directories=Directories(Anchors(settings.state_dir)),
         journal=Journal(name, LaneFile(lanes_folder(settings))),

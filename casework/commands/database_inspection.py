@@ -23,7 +23,15 @@ from casework.settings import Settings
 _URL = "CASEWORK_DATABASE_URL"
 _SQLITE_TRIGGERS = text("SELECT name FROM sqlite_master WHERE type = 'trigger'")
 _POSTGRESQL_TRIGGERS = text("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'")
-_DURABILITY = ("fsync", "full_page_writes", "synchronous_commit")
+_SHREDS = "CASEWORK_SHRED_URL"
+# What the server's own log would keep of requests: statements, their values, rows that broke a rule.
+_TALKATIVE = {
+    "log_statement": ("none", "ddl"),
+    "log_min_duration_statement": ("-1",),
+    "log_min_duration_sample": ("-1",),
+    "log_parameter_max_length_on_error": ("0",),
+    "log_error_verbosity": ("terse",),
+}
 _UNWALLED = text(
     "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
     " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname IN ('org_id', 'log') AND NOT a.attisdropped"
@@ -70,17 +78,46 @@ async def _inspect_revision(settings: Settings) -> list[Finding]:
     return []
 
 
+def _inspect_durability(connection: Connection, url: str) -> list[Finding]:
+    return [
+        Finding(
+            f"{url} : le réglage {name} est désactivé",
+            f"remettez {name} à « on » dans postgresql.conf ou pour le rôle",
+        )
+        for name in postgres.unsafe_durability(connection)
+    ]
+
+
+def _inspect_server_log(connection: Connection, url: str) -> list[Finding]:
+    """The server's log is outside every wall and every backup rule: it must hold nothing of a person."""
+    return [
+        Finding(
+            f"{url} : le réglage {name} peut écrire des données dans le journal du serveur",
+            f"donnez-lui la valeur « {sound[0]} », dans postgresql.conf ou pour le rôle",
+        )
+        for name, sound in _TALKATIVE.items()
+        if postgres.setting(connection, name) not in sound
+    ]
+
+
+def _inspect_shred_server(connection: Connection) -> list[Finding]:
+    return [*_inspect_durability(connection, _SHREDS), *_inspect_server_log(connection, _SHREDS)]
+
+
+async def inspect_shreds(settings: Settings) -> list[Finding]:
+    """What is unsafe about a shred store on a server; a file is held to its pragmas on opening."""
+    if settings.shred_url.get_backend_name() == "sqlite":
+        return []
+    engine = postgres.make_engine(settings.shred_url, pool_size=1)
+    try:
+        async with engine.connect() as connecting:
+            return await connecting.run_sync(_inspect_shred_server)
+    finally:
+        await engine.dispose()
+
+
 def _inspect_server(connection: Connection) -> list[Finding]:
-    findings = []
-    for name in _DURABILITY:
-        value = connection.execute(text("SELECT current_setting(:name)"), {"name": name}).scalar_one()
-        if value == "off":
-            findings.append(
-                Finding(
-                    f"{_URL} : le réglage {name} est désactivé",
-                    f"remettez {name} à « on » dans postgresql.conf ou pour le rôle",
-                )
-            )
+    findings = [*_inspect_durability(connection, _URL), *_inspect_server_log(connection, _URL)]
     if connection.execute(ESCAPES_THE_WALL).scalar_one():
         findings.append(
             Finding(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 from sqlalchemy.exc import SQLAlchemyError
 
-from casework.commands.database_inspection import inspect_database
+from casework.commands.database_inspection import inspect_database, inspect_shreds
 from casework.commands.findings import Finding
 from casework.commands.log_inspection import inspect_logs
 from casework.commands.place_inspection import inspect_places, inspect_settings
@@ -41,7 +41,9 @@ def examine() -> Sequence[Finding]:
 
     async def look() -> list[Finding]:
         unsafe, is_usable = await inspect_database(settings)
-        return [*unsafe, *(await inspect_logs(settings) if is_usable else ())]
+        if not is_usable:
+            return unsafe
+        return [*unsafe, *await inspect_shreds(settings), *await inspect_logs(settings)]
 
     try:
         findings += asyncio.run(look())

@@ -6,12 +6,13 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from audit.checkpoint import Checkpoint, parse_checkpoint
+from audit.continuity import CLOCK_TOLERANCE_US
 from audit.errors import NoteRefused, NothingPublished, StateRefused
-from audit.log import latest_checkpoint
+from audit.log import latest_checkpoint, newest_time
 from audit.state import SignerState
 from audit.tables import DEPLOYMENT_LOG
 from casework.anchors import AnchorMissing, Anchors
-from casework.clock import Clock
+from casework.clock import Clock, microseconds
 from casework.commands.findings import Finding
 from casework.commands.progress import progress
 from casework.database import Database
@@ -56,6 +57,14 @@ async def _inspect_log(settings: Settings, database: Database, log: UUID, origin
     findings = await database.snapshot(
         lambda connection: _inspect_signing_key(connection, settings, log, origin), log
     )
+    newest = await database.snapshot(lambda connection: newest_time(connection, log.bytes), log)
+    if newest is not None and newest > microseconds(database.clock.now()) + CLOCK_TOLERANCE_US:
+        findings.append(
+            Finding(
+                f"L’horloge de la machine retarde sur la dernière écriture du journal {origin}",
+                "réglez-la et synchronisez-la (NTP) avant de servir",
+            )
+        )
     state = SignerState(settings.state_dir)
     try:
         # Before and after: a service that runs goes on publishing meanwhile, a commit ahead of its state.

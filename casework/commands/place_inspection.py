@@ -1,15 +1,18 @@
 """Unsafe places: settings, directories, the pepper, the journal's keys."""
 
 import os
+import shutil
 import stat
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
 from pathlib import Path
 
-from sqlalchemy import make_url
+from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from casework.commands.findings import Finding
 from casework.commands.refusals import sentence
+from casework.health import LEAST_FREE_BYTES
 from casework.settings import Settings
 from crypto.errors import PepperRefused
 from crypto.pepper import FileKeyProvider
@@ -21,6 +24,8 @@ _URLS = (
     "CASEWORK_SHRED_URL",
     "CASEWORK_OWNER_URL",
 )
+# asyncpg's words for a connection whose server's certificate is checked.
+_VERIFIED = ("verify-ca", "verify-full")
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -61,13 +66,37 @@ def inspect_places(settings: Settings) -> list[Finding]:
         for name, path in ((_DATA, settings.data_dir), (_STATE, settings.state_dir))
         if _mode(path) & _OTHERS
     ]
-    if settings.state_dir.stat().st_uid != os.geteuid():
-        findings.append(
-            Finding(
-                f"{_STATE} appartient à un autre compte que le vôtre",
-                "lancez casework sous le compte du service",
-            )
+    findings += [
+        Finding(
+            f"{name} appartient à un autre compte que le vôtre", "lancez casework sous le compte du service"
         )
+        for name, path in (
+            (_DATA, settings.data_dir),
+            (_STATE, settings.state_dir),
+            (_PEPPER, settings.pepper_file),
+        )
+        if path.stat().st_uid != os.geteuid()
+    ]
+    findings += [
+        Finding(
+            f"{name} : le disque est presque plein",
+            "faites de la place, sans toucher aux fichiers du service",
+        )
+        for name, path in ((_DATA, settings.data_dir), (_STATE, settings.state_dir))
+        if shutil.disk_usage(path).free < LEAST_FREE_BYTES
+    ]
+    findings += [
+        Finding(
+            f"{name} : la connexion passe par le réseau sans que le serveur soit vérifié",
+            "ajoutez « ?ssl=verify-full » à l’adresse, ou placez la base sur cette machine",
+        )
+        for name, url in (
+            ("CASEWORK_DATABASE_URL", settings.database_url),
+            ("CASEWORK_INTEGRATOR_URL", settings.integrator_url),
+            ("CASEWORK_SHRED_URL", settings.shred_url),
+        )
+        if _is_remote(url) and url.query.get("ssl") not in _VERIFIED
+    ]
     findings += [
         Finding(
             f"{_STATE} : {path.relative_to(settings.state_dir)} est ouvert à d’autres comptes",
@@ -98,6 +127,17 @@ def _key_places(state_dir: Path) -> Iterator[Path]:
         yield path
         if path.is_dir():
             yield from sorted(path.iterdir())
+
+
+def _is_remote(url: URL) -> bool:
+    """Whether the address leaves this machine: no socket, and no loopback."""
+    host = str(url.query.get("host", url.host or ""))
+    if url.get_backend_name() == "sqlite" or not host or host.startswith("/") or host == "localhost":
+        return False
+    try:
+        return not ip_address(host).is_loopback
+    except ValueError:
+        return True
 
 
 def _mode(path: Path) -> int:

@@ -1,15 +1,21 @@
 """`casework doctor`: what is sound passes, and each unsafe thing is named with how to mend it."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, delete, func, select, text, update
 
+from casework.clock import Clock
+from casework.commands import place_inspection
+from casework.commands.place_inspection import inspect_places
 from casework.organisations.tables import deployment, key_directory, key_grant
-from tests.casework.commands.place import Place, Ran
+from casework.settings import from_environment
+from tests.casework.commands.place import Place, Ran, start
 from tests.casework.commands.test_organisations import id_of, read
 from tests.conftest import RunningCluster
 
@@ -196,6 +202,104 @@ def test_a_server_that_may_lose_writes_is_named(founded: Place, cluster: Running
     cluster.sql(f"ALTER DATABASE {database} SET synchronous_commit = off")
     (line,) = findings(founded)
     assert "synchronous_commit" in line
+
+
+@on_postgresql
+def test_a_shred_store_that_may_lose_halves_is_named_and_not_served(
+    founded: Place, cluster: RunningCluster
+) -> None:
+    cluster.sql(f"ALTER DATABASE {founded.urls['CASEWORK_SHRED_URL'].database} SET synchronous_commit = off")
+    (line,) = findings(founded)
+    assert line.startswith("CASEWORK_SHRED_URL")
+    assert "synchronous_commit" in line
+    process = start("serve", "--port", "0", environment=founded.environment)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err.startswith("CASEWORK_SHRED_URL"), "synchronous_commit" in err) == (
+        1,
+        True,
+        True,
+    ), err
+
+
+@on_postgresql
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("log_statement", "mod"),
+        ("log_statement", "all"),
+        ("log_min_duration_statement", "0"),
+        ("log_min_duration_sample", "0"),
+        ("log_parameter_max_length_on_error", "-1"),
+        ("log_error_verbosity", "default"),
+        ("log_error_verbosity", "verbose"),
+    ],
+)
+@pytest.mark.parametrize("database", ["CASEWORK_DATABASE_URL", "CASEWORK_SHRED_URL"])
+def test_a_server_log_that_may_hold_data_is_named(
+    founded: Place, cluster: RunningCluster, database: str, name: str, value: str
+) -> None:
+    cluster.sql(f"ALTER DATABASE {founded.urls[database].database} SET {name} = '{value}'")
+    (line,) = findings(founded)
+    assert line.startswith(database)
+    assert name in line
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("address", "is_named"),
+    [
+        ("db.example.org/casework", True),
+        ("192.0.2.1/casework", True),
+        ("db.example.org/casework?ssl=require", True),
+        ("db.example.org/casework?ssl=verify-full", False),
+        ("db.example.org/casework?ssl=verify-ca", False),
+        ("localhost/casework", False),
+        ("[::1]/casework", False),
+        ("/casework?host=/run/postgresql", False),
+    ],
+)
+def test_a_connection_that_leaves_the_machine_unverified_is_named(
+    founded: Place, address: str, is_named: bool
+) -> None:
+    """No server is asked: the address itself is unsafe."""
+    url = {"CASEWORK_SHRED_URL": f"postgresql+asyncpg://casework_app@{address}"}
+    found = inspect_places(from_environment({**founded.environment, **url}))
+    assert [str(finding).partition("\N{NO-BREAK SPACE}")[0] for finding in found] == (
+        ["CASEWORK_SHRED_URL"] if is_named else []
+    )
+
+
+@on_sqlite
+def test_a_disk_that_is_almost_full_is_named(founded: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(place_inspection, "LEAST_FREE_BYTES", 2**62)
+    assert [line.partition("\N{NO-BREAK SPACE}")[0] for line in findings(founded)] == [
+        "CASEWORK_DATA_DIR",
+        "CASEWORK_STATE_DIR",
+    ]
+
+
+@on_sqlite
+def test_a_clock_behind_the_journal_is_named(founded: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Clock, "now", lambda _: datetime(2020, 1, 1, tzinfo=UTC))
+    lines = findings(founded)
+    assert any("horloge" in line and AVEC_LOG in line for line in lines), lines
+
+
+@on_sqlite
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("data", "CASEWORK_DATA_DIR"),
+        ("state", "CASEWORK_STATE_DIR"),
+        ("secret/pepper", "CASEWORK_PEPPER_FILE"),
+    ],
+)
+def test_what_belongs_to_another_account_is_named(founded: Place, path: str, says: str) -> None:
+    shutil.chown(founded.folder / path, "nobody")
+    (line,) = findings(founded)
+    assert line.startswith(says)
+    assert "compte" in line
 
 
 @on_postgresql
