@@ -24,7 +24,6 @@ from sqlalchemy import (
     bindparam,
     create_engine,
     event,
-    false,
     insert,
     or_,
     select,
@@ -150,7 +149,7 @@ def _halves_of(owners: int, purposes: tuple[str, ...]) -> HotStatement:
     return HotStatement(
         select(shred.c.owner_id, shred.c.purpose, shred.c.part).where(
             shred.c.org_id == bindparam("org", type_=Id),
-            or_(false(), *(shred.c.owner_id == name for name in names)),
+            shred.c.owner_id.in_(names),
             or_(*(shred.c.purpose == purpose for purpose in purposes)),
         )
     )

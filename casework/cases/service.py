@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Struct
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from casework.access import Access, Content
 from casework.act import Act, refusal
@@ -20,7 +20,7 @@ from casework.cases.schemas import (
     NewCase,
 )
 from casework.cases.tables import assignment, case_file, case_group, case_team
-from casework.column_types import Sealed
+from casework.column_types import Id, Moment, Sealed
 from casework.columns import Column
 from casework.errors import NotNow, PreconditionFailed, bad_field
 from casework.identity.members import active_members
@@ -29,6 +29,7 @@ from casework.journal import Deed, Touched
 from casework.loaded_case import LEGAL_NAME
 from casework.organisations.teams import existing_teams
 from casework.shreds import PSEUDONYM
+from casework.statements import HotStatement
 from crypto.dek import CaseKey, NewDek, new_dek, new_dek_to_drop
 from crypto.drop import seal_to_drop
 from crypto.frame import seal_frame
@@ -37,6 +38,14 @@ from policies.facts import CaseFacts
 from policies.vocabulary import RECORD, Action, Group, Status
 
 PAGE_LIMIT = 100
+
+_COUNTED = (
+    update(case_file)
+    .where(case_file.c.org_id == bindparam("org", type_=Id), case_file.c.id == bindparam("case", type_=Id))
+    .values(version=case_file.c.version + 1)
+)
+_TOUCH = HotStatement(_COUNTED)
+_TOUCH_AT_CONTACT = HotStatement(_COUNTED.values(last_contact_at=bindparam("now", type_=Moment)))
 
 
 def create_case(act: Act, new: NewCase) -> CaseCreated:
@@ -227,12 +236,8 @@ def view_assignments(act: Act, case_id: UUID) -> Assignments:
 
 def touch_case(act: Act, case_id: UUID, *, contact: bool = False) -> None:
     """Count a change of a case; `contact` also dates the last contact with the person."""
-    values: dict[str, Any] = {"version": case_file.c.version + 1}
-    if contact:
-        values["last_contact_at"] = act.unit.now
-    act.unit.connection.execute(
-        update(case_file).where(case_file.c.org_id == act.org_id, case_file.c.id == case_id).values(values)
-    )
+    touch = _TOUCH_AT_CONTACT if contact else _TOUCH
+    touch.run(act.unit.connection, {"org": act.org_id, "case": case_id, "now": act.unit.now})
 
 
 def require_members(act: Act, members: list[UUID]) -> None:

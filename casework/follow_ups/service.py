@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, UnsetType
-from sqlalchemy import Row, and_, func, insert, or_, select, update
+from sqlalchemy import func, select, update
 
 from casework.access import Access, Content, OpenedCase
 from casework.act import Act
@@ -15,6 +15,7 @@ from casework.cases.service import touch_case
 from casework.column_types import Sealed
 from casework.columns import Column
 from casework.errors import bad_field
+from casework.follow_ups import queries
 from casework.follow_ups.schemas import FollowUpCreated, FollowUpPage, FollowUpView, NewFollowUp
 from casework.follow_ups.tables import follow_up, follow_up_frame
 from casework.follow_ups.types import HEAD_GROUP
@@ -48,31 +49,29 @@ def record_follow_up(act: Act, case_id: UUID, new: NewFollowUp) -> FollowUpCreat
     records = _records(new, head_group)
     change = Access(act).change_case(case_id, [RECORD[group] for group in records])
     follow_up_id = new_id()
-    act.unit.connection.execute(
-        insert(follow_up).values(
-            org_id=act.org_id,
-            id=follow_up_id,
-            version=1,
-            case_id=case_id,
-            author_id=act.member_id,
-            occurred_at=new.occurred_at,
-            recorded_at=act.unit.now,
-        )
+    connection = act.unit.connection
+    queries.INSERT.run(
+        connection,
+        {
+            "org_id": act.org_id,
+            "id": follow_up_id,
+            "version": 1,
+            "case_id": case_id,
+            "author_id": act.member_id,
+            "occurred_at": new.occurred_at,
+            "recorded_at": act.unit.now,
+        },
     )
     place = Column.FOLLOW_UP_FRAME.place(act.org_id, follow_up_id, 1)
-    act.unit.connection.execute(
-        insert(follow_up_frame),
-        [
-            {
-                "org_id": act.org_id,
-                "follow_up_id": follow_up_id,
-                "version": 1,
-                "compartment": group,
-                "frame": change.seal(group, place, record),
-            }
-            for group, record in records.items()
-        ],
-    )
+    for group, record in records.items():
+        frame = {
+            "org_id": act.org_id,
+            "follow_up_id": follow_up_id,
+            "version": 1,
+            "compartment": group,
+            "frame": change.seal(group, place, record),
+        }
+        queries.INSERT_FRAME.run(connection, frame)
     touch_case(act, case_id, contact=True)
     change.record("follow_up.create", [(follow_up_id, 1)], detail={"groups": sorted(records)})
     return FollowUpCreated(follow_up_id, 1)
@@ -89,7 +88,7 @@ def list_follow_ups(
 ) -> FollowUpPage:
     """A page of a case's follow-ups, newest first, each in its latest version."""
     limit = min(limit, PAGE_LIMIT)
-    heads: list[Row[Any]] = []
+    heads: list[Any] = []
 
     def shown_rows() -> list[tuple[UUID, int]]:
         heads.extend(_latest(act, case_id, limit + 1, cursor))
@@ -118,7 +117,7 @@ def parse_cursor(text: str | None) -> tuple[datetime, UUID] | None:
 
 def follow_ups_of(
     act: Act, opened: OpenedCase, wanted: Sequence[UUID]
-) -> list[tuple[Row[Any], dict[Group, Content]]]:
+) -> list[tuple[Any, dict[Group, Content]]]:
     """The latest versions of chosen follow-ups of an opened case, each readable group's record opened.
 
     Why a text was corrected stays here, and so does a group whose text was taken back.
@@ -127,8 +126,8 @@ def follow_ups_of(
         BadInput: one of them is not a follow-up of this case.
 
     """
-    query = _latest_query(act, opened.id).where(follow_up.c.id.in_(wanted))
-    heads = act.unit.connection.execute(query.order_by(follow_up.c.occurred_at, follow_up.c.id)).all()
+    query = queries.LATEST.where(follow_up.c.id.in_(wanted)).order_by(follow_up.c.occurred_at, follow_up.c.id)
+    heads = act.unit.connection.execute(query, {"org": act.org_id, "case": opened.id}).all()
     if {head.id for head in heads} != set(wanted):
         raise bad_field("follow_ups", "unknown_follow_up")
     frames = frames_of(act, heads)
@@ -145,19 +144,20 @@ def versions_now(act: Act, wanted: Sequence[UUID]) -> dict[UUID, int]:
     return {row[0]: row[1] for row in act.unit.connection.execute(query)}
 
 
-def all_frames_of(act: Act, wanted: Sequence[UUID]) -> Sequence[Row[Any]]:
+def all_frames_of(act: Act, wanted: Sequence[UUID]) -> Sequence[Any]:
     """Every frame of these follow-ups, of every version."""
-    frame = follow_up_frame
-    query = select(frame).where(frame.c.org_id == act.org_id, frame.c.follow_up_id.in_(wanted))
-    return act.unit.connection.execute(query).all() if wanted else []
+    if not wanted:
+        return []
+    values = {f"id{number}": follow_up_id for number, follow_up_id in enumerate(wanted)}
+    return queries.frames_of(len(values)).rows(act.unit.connection, {"org": act.org_id, **values})
 
 
-def frames_of(act: Act, heads: Sequence[Row[Any]]) -> dict[UUID, list[Row[Any]]]:
+def frames_of(act: Act, heads: Sequence[Any]) -> dict[UUID, list[Any]]:
     """What stands at each head's version: of each group, the frame of the highest version that has one.
 
     A frame is bound to its version, so a correction copies none: the groups it leaves alone keep theirs.
     """
-    newest: dict[UUID, dict[str, Row[Any]]] = {head.id: {} for head in heads}
+    newest: dict[UUID, dict[str, Any]] = {head.id: {} for head in heads}
     versions = {head.id: head.version for head in heads}
     for row in all_frames_of(act, list(newest)):
         standing = newest[row.follow_up_id]
@@ -167,7 +167,7 @@ def frames_of(act: Act, heads: Sequence[Row[Any]]) -> dict[UUID, list[Row[Any]]]
     return {follow_up_id: list(standing.values()) for follow_up_id, standing in newest.items()}
 
 
-def views_of(act: Act, opened: OpenedCase, heads: Sequence[Row[Any]]) -> list[FollowUpView]:
+def views_of(act: Act, opened: OpenedCase, heads: Sequence[Any]) -> list[FollowUpView]:
     """Follow-ups of an opened case as this member may see them."""
     frames = frames_of(act, heads)
     authors = _first_authors(act, [head.id for head in heads if head.version > 1])
@@ -193,37 +193,15 @@ def _records(new: NewFollowUp, head_group: Group) -> dict[Group, Content]:
     return records | {head_group: {**msgspec.to_builtins(head), **records.get(head_group, {})}}
 
 
-def _latest_query(act: Act, case_id: UUID) -> Any:
-    newer = follow_up.alias("newer")
-    return select(follow_up).where(
-        follow_up.c.org_id == act.org_id,
-        follow_up.c.case_id == case_id,
-        ~select(newer.c.id)
-        .where(
-            newer.c.org_id == follow_up.c.org_id,
-            newer.c.id == follow_up.c.id,
-            newer.c.version > follow_up.c.version,
-        )
-        .exists(),
-    )
+def _latest(act: Act, case_id: UUID, limit: int, cursor: tuple[datetime, UUID] | None) -> Sequence[Any]:
+    values = {"org": act.org_id, "case": case_id, "limit": limit}
+    if cursor is None:
+        return queries.FIRST_PAGE.rows(act.unit.connection, values)
+    moment, last = cursor
+    return queries.NEXT_PAGE.rows(act.unit.connection, {**values, "moment": moment, "last": last})
 
 
-def _latest(act: Act, case_id: UUID, limit: int, cursor: tuple[datetime, UUID] | None) -> Sequence[Row[Any]]:
-    query = _latest_query(act, case_id)
-    if cursor is not None:
-        moment, last = cursor
-        query = query.where(
-            or_(
-                follow_up.c.occurred_at < moment,
-                and_(follow_up.c.occurred_at == moment, follow_up.c.id < last),
-            )
-        )
-    query = query.order_by(follow_up.c.occurred_at.desc(), follow_up.c.id.desc()).limit(limit)
-    rows: Sequence[Row[Any]] = act.unit.connection.execute(query).all()
-    return rows
-
-
-def open_records(act: Act, opened: OpenedCase, frames: Sequence[Row[Any]]) -> dict[Group, Content]:
+def open_records(act: Act, opened: OpenedCase, frames: Sequence[Any]) -> dict[Group, Content]:
     """The records of one frame a group, as far as their groups may be read."""
     records = {}
     for row in frames:
@@ -235,7 +213,7 @@ def open_records(act: Act, opened: OpenedCase, frames: Sequence[Row[Any]]) -> di
     return records
 
 
-def _store(act: Act, row: Row[Any]) -> Callable[[Sealed], None]:
+def _store(act: Act, row: Any) -> Callable[[Sealed], None]:
     frame = follow_up_frame
 
     def store(sealed: Sealed) -> None:
@@ -279,8 +257,8 @@ def reason_of(records: Iterable[Content]) -> str | UnsetType:
 def _view(
     act: Act,
     opened: OpenedCase,
-    head: Row[Any],
-    frames: Sequence[Row[Any]],
+    head: Any,
+    frames: Sequence[Any],
     first_authors: Mapping[UUID, UUID],
 ) -> FollowUpView:
     records = open_records(act, opened, frames)
