@@ -50,8 +50,10 @@ def database_is_away(error: BaseException) -> bool:
     state = getattr(raised, "sqlstate", None)
     if isinstance(state, str):
         return state.startswith(_SQLSTATES)
-    if isinstance(error, asyncpg.InterfaceError):
-        return not isinstance(error, ValueError)
+    # The driver's own, or as SQLAlchemy's adapter raises it where no statement was at hand.
+    driven = error if isinstance(error, asyncpg.InterfaceError) else error.__cause__
+    if isinstance(driven, asyncpg.InterfaceError):
+        return not isinstance(driven, ValueError)
     if not isinstance(error, DBAPIError):
         return False
     # The driver's own: the connection was closed under it. A wrong value would be an error of ours.

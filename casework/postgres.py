@@ -5,10 +5,12 @@ has a role and an engine of its own.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import URL, Connection, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import await_only
 
@@ -27,6 +29,9 @@ ESCAPES_THE_WALL = text("""
             role.rolsuper OR role.rolbypassrls
             OR EXISTS (SELECT FROM pg_class WHERE relowner = role.oid AND relrowsecurity)))
 """)
+
+
+_ANYTHING = text("SELECT 1")
 
 
 def make_engine(url: URL, *, pool_size: int = 8) -> AsyncEngine:
@@ -70,6 +75,7 @@ class PostgresDatabase(Database):
     def _attempt(self, connection: Connection, work: Callable[[UnitOfWork], T]) -> T:
         unit = UnitOfWork(connection, self.clock.now())
         transaction = connection.begin()
+        driver: Any = connection.connection.driver_connection
         try:
             # Hot statements go past SQLAlchemy's adapter, which begins only before a statement of its own.
             adapter: Any = connection.connection.dbapi_connection
@@ -80,6 +86,10 @@ class PostgresDatabase(Database):
             # First: with the connection lost, the rollback itself raises.
             unit.rolled_back()
             self.unit_failed(error)
+            if driver.is_closed() and not connection.invalidated:
+                # SQLAlchemy did not see the error of a hot statement: so it learns that its pool is stale.
+                with suppress(DBAPIError):
+                    connection.execute(_ANYTHING)
             transaction.rollback()
             raise
         try:

@@ -45,7 +45,7 @@ async def _refuse_sign_in(centre: Centre, error: str) -> Client:
     with alarm(error):
         code = {"code": centre.code(LOGIN)}
         answer = await waiting.request("POST", "/sessions/current/second-factor", json=code)
-    assert_problem(answer, 500, "internal")
+    assert_problem(answer, 500, "sealed_data_damaged")
     await waiting.refused("GET", "/me", 401, "not_signed_in")
     return waiting
 
@@ -254,6 +254,6 @@ async def test_a_replaced_drop_key_opens_nothing_and_nothing_is_sealed_to_it(cen
     case = await open_case(reception, "safety")
     supervisor = await centre.sign_in("avec.supervisor")
     with alarm("SealBroken"):
-        await supervisor.refused("GET", f"/cases/{case}", 500, "internal")
+        await supervisor.refused("GET", f"/cases/{case}", 500, "sealed_data_damaged")
     await centre.dba(lambda connection: connection.execute(statement.values(public=own)))
     assert (await supervisor.get(f"/cases/{case}"))["groups"]["safety"]

@@ -162,7 +162,7 @@ async def test_a_session_row_copied_under_another_id_does_not_open(centre: Centr
     await centre.dba(lambda connection: connection.execute(copy))
     with capture_logs() as logs:
         for path in ("/me", f"/cases/{case}", "/cases"):
-            await thief.refused("GET", path, 500, "internal")
+            await thief.refused("GET", path, 500, "sealed_data_damaged")
     alarms = [line for line in logs if line["log_level"] == "error"]
     assert [line["error"] for line in alarms] == ["SealBroken"] * 3
     assert (await owner.get(f"/cases/{case}"))["groups"]["social"]
