@@ -15,7 +15,7 @@ from hmac import compare_digest
 
 from crypto.algorithms import CASE_ALGORITHMS, Aead, Algorithm, aead_for, hkdf_expand
 from crypto.box import BOX_OVERHEAD, open_box, seal_box
-from crypto.drop import DropPrivate, DropPublic
+from crypto.drop import DROPPED, DropPrivate, DropPublic
 from crypto.errors import CommitmentMismatch, PlaceRefused, SealBroken
 from crypto.header import HEADER_SIZE, Kind, pack_header, read_header
 from crypto.hpke import HPKE_OVERHEAD, hpke_open, hpke_seal
@@ -27,9 +27,9 @@ _DERIVE_LABEL = b"csm/v1/case"
 _ROW_LABEL = b"csm/dek1"
 _DROP_LABEL = b"csm/dek-drop/v1"
 _PART_SIZE = 32
-_COMMITMENT_SIZE = 32
-DEK_ROW_SIZE = HEADER_SIZE + BOX_OVERHEAD + _PART_SIZE + _COMMITMENT_SIZE
-DROPPED_DEK_ROW_SIZE = HEADER_SIZE + HPKE_OVERHEAD + _PART_SIZE + _COMMITMENT_SIZE
+COMMITMENT_SIZE = 32
+DEK_ROW_SIZE = HEADER_SIZE + BOX_OVERHEAD + _PART_SIZE + COMMITMENT_SIZE
+DROPPED_DEK_ROW_SIZE = HEADER_SIZE + HPKE_OVERHEAD + _PART_SIZE + COMMITMENT_SIZE
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,15 +129,15 @@ def adopt_dek(drop_private: DropPrivate, kek: Kek, case: bytes, generation: int,
     algorithm, number = read_header(row, Kind.TO_DROP_KEY, CASE_ALGORITHMS)
     if number != drop.number or len(row) != DROPPED_DEK_ROW_SIZE:
         raise SealBroken("does not open here")
-    commitment = row[-_COMMITMENT_SIZE:]
+    commitment = row[-COMMITMENT_SIZE:]
     info = _dropped_info(row[:HEADER_SIZE], drop, case, generation, commitment)
-    wrapped_part = hpke_open(drop_private.private, info, row[HEADER_SIZE:-_COMMITMENT_SIZE])
+    wrapped_part = hpke_open(drop_private.private, info, row[HEADER_SIZE:-COMMITMENT_SIZE])
     return _wrap(kek, case, generation, algorithm, wrapped_part) + commitment
 
 
 def dek_row_is_dropped(row: bytes) -> bool:
     """Tell a row sealed to the drop key from one under the KEK by its first byte."""
-    return row[:1] == bytes([Kind.TO_DROP_KEY])
+    return row[:1] == DROPPED
 
 
 def dek_row_key_number(row: bytes) -> int:
@@ -155,32 +155,43 @@ def _derive(
     generation: int,
     algorithm: Algorithm,
 ) -> tuple[CaseKey, bytes]:
-    info = _DERIVE_LABEL + exactly(case, ID_SIZE) + label_bytes(group)
-    derived = hkdf_expand(xor(wrapped_part, shred_part), info, 64)
-    header = _header(algorithm, generation)
+    derived = hkdf_expand(xor(wrapped_part, shred_part), derivation_info(case, group), 64)
+    header = row_header(algorithm, generation)
     key = CaseKey(org, case, group, generation, algorithm, aead_for(algorithm, derived[:32]), header)
     return key, derived[32:]
 
 
+def derivation_info(case: bytes, group: str) -> bytes:
+    """Return what binds the keys that are derived from a DEK to their case and group."""
+    return _DERIVE_LABEL + exactly(case, ID_SIZE) + label_bytes(group)
+
+
 # A list opens thousands of rows under one KEK: what they share is packed once. None of it is secret.
 @lru_cache(maxsize=256)
-def _header(algorithm: Algorithm, number: int) -> bytes:
+def row_header(algorithm: Algorithm, number: int) -> bytes:
+    """Return the header of a key row under this KEK, or of a frame of this generation."""
     return pack_header(Kind.UNDER_KEY, algorithm, number)
 
 
+def key_row_headers(kek: Kek) -> list[bytes]:
+    """Return how a key row under this KEK may begin."""
+    return [row_header(algorithm, kek.number) for algorithm in CASE_ALGORITHMS]
+
+
 @lru_cache(maxsize=256)
-def _around_the_case(org: bytes, kid: bytes, group: str, generation: int) -> tuple[bytes, bytes]:
+def around_the_case(org: bytes, kid: bytes, group: str, generation: int) -> tuple[bytes, bytes]:
+    """Return what stands before and after the case in a key row's associated data, without its header."""
     # The group is last because it alone varies in length.
     return _ROW_LABEL + org, u32(generation) + kid + label_bytes(group)
 
 
 def _row_context(kek: Kek, case: bytes, generation: int) -> bytes:
-    before, after = _around_the_case(kek.org, kek.kid, kek.group, generation)
+    before, after = around_the_case(kek.org, kek.kid, kek.group, generation)
     return before + exactly(case, ID_SIZE) + after
 
 
 def _wrap(kek: Kek, case: bytes, generation: int, algorithm: Algorithm, wrapped_part: bytes) -> bytes:
-    header = _header(algorithm, kek.number)
+    header = row_header(algorithm, kek.number)
     return seal_box(kek.wrapping(algorithm), header, _row_context(kek, case, generation), wrapped_part)
 
 
@@ -189,8 +200,8 @@ def _unwrap(kek: Kek, case: bytes, generation: int, row: bytes) -> tuple[Algorit
     if number != kek.number or len(row) != DEK_ROW_SIZE:
         raise SealBroken("does not open here")
     context = _row_context(kek, case, generation)
-    wrapped_part = open_box(kek.wrapping(algorithm), HEADER_SIZE, context, row[:-_COMMITMENT_SIZE])
-    return algorithm, wrapped_part, row[-_COMMITMENT_SIZE:]
+    wrapped_part = open_box(kek.wrapping(algorithm), HEADER_SIZE, context, row[:-COMMITMENT_SIZE])
+    return algorithm, wrapped_part, row[-COMMITMENT_SIZE:]
 
 
 def _dropped_info(header: bytes, drop: DropPublic, case: bytes, generation: int, commitment: bytes) -> bytes:

@@ -22,6 +22,8 @@ from crypto.widths import ID_SIZE, exactly, label_bytes, u16, u32
 _KEY_LABEL = b"csm/drop-key/v1"
 _ENVELOPE_LABEL = b"csm/drop/v1"
 _WRAP_LABEL = b"csm/drw1"
+DROPPED = bytes([Kind.TO_DROP_KEY])
+"""How everything begins that is sealed to a drop key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ def seal_to_drop(drop: DropPublic, place: Place, plaintext: bytes) -> bytes:
 
 def is_drop_envelope(blob: bytes) -> bool:
     """Tell an envelope from a frame by its first byte."""
-    return blob[:1] == bytes([Kind.TO_DROP_KEY])
+    return blob[:1] == DROPPED
 
 
 def drop_number(envelope: bytes) -> int:

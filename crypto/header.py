@@ -35,9 +35,10 @@ def read_header(blob: bytes, kind: Kind, allowed: AbstractSet[Algorithm]) -> tup
 
     Raises SealBroken for another kind, AlgorithmRefused outside the context's allow-list.
     """
-    if len(blob) < HEADER_SIZE:
-        raise SealBroken("too short")
-    found, alg, number = _LAYOUT.unpack_from(blob)
+    try:
+        found, alg, number = _LAYOUT.unpack_from(blob)
+    except struct.error:
+        raise SealBroken("too short") from None
     if found != kind:
         raise SealBroken("another kind of sealed bytes")
     return allowed_algorithm(alg, allowed), number

@@ -1,19 +1,33 @@
 """The one module that opens content. An import contract keeps it to the gateway that decides and records."""
 
 from dataclasses import dataclass, field
+from hmac import compare_digest
 
-from crypto.algorithms import DEFAULT_ALGORITHMS
-from crypto.box import open_box
-from crypto.dek import CaseKey
+from cryptography.exceptions import InvalidTag
+
+from crypto.algorithms import DEFAULT_ALGORITHMS, Algorithm, aead_for, hkdf_expand
+from crypto.box import NONCE_SIZE, open_box
+from crypto.dek import (
+    COMMITMENT_SIZE,
+    DEK_ROW_SIZE,
+    CaseKey,
+    around_the_case,
+    derivation_info,
+    row_header,
+    unwrap_dek,
+)
 from crypto.drop import DropPrivate, drop_info, drop_number
 from crypto.errors import PlaceRefused, SealBroken
 from crypto.handoff import SALT_SIZE, PartAddress, part_message
 from crypto.header import HEADER_SIZE, Kind, read_header
 from crypto.hpke import hpke_open
+from crypto.kek import Kek
 from crypto.padding import unpad
 from crypto.place import Place
 from crypto.signing import verify
-from crypto.widths import SIGNATURE_SIZE
+from crypto.widths import ID_SIZE, SIGNATURE_SIZE, u32, xor
+
+_BODY = HEADER_SIZE + NONCE_SIZE
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +48,59 @@ def open_frame(key: CaseKey, place: Place, frame: bytes) -> bytes:
         read_header(frame, Kind.UNDER_KEY, {key.algorithm})
         raise SealBroken("does not open here")
     return unpad(open_box(key.aead, HEADER_SIZE, place.encoded, frame))
+
+
+class FrameReader:
+    """Opens one frame each of very many cases: `unwrap_dek` and `open_frame` in one, for first-generation keys.
+
+    What the cases share is made once: the key's cipher, headers, and all of the associated data but the ids. It
+    takes half the time. Whatever is not of the usual form or does not open is left to those two functions, so
+    that what opens, and every refusal, is theirs.
+    """
+
+    def __init__(self, kek: Kek, table: int, column: int) -> None:
+        self._kek, self._table, self._column = kek, table, column
+        self._wrapping = kek.wrapping(Algorithm.AES_256_GCM)
+        self._dek_header = row_header(Algorithm.AES_256_GCM, kek.number)
+        self._frame_header = row_header(Algorithm.AES_256_GCM, 1)
+        before, self._after_case = around_the_case(kek.org, kek.kid, kek.group, 1)
+        self._before_case = self._dek_header + before
+        anywhere = Place(kek.org, table, column, bytes(ID_SIZE), 0).encoded
+        self._before_row = self._frame_header + anywhere[: -(ID_SIZE + 4)]
+
+    def open(
+        self,
+        case: bytes,
+        generation: int,
+        dek_row: bytes,
+        shred_part: bytes,
+        row: bytes,
+        version: int,
+        frame: bytes,
+    ) -> bytes:
+        """Return the record. Raises what `unwrap_dek` and `open_frame` raise."""
+        is_usual = (
+            generation == 1
+            and dek_row[:HEADER_SIZE] == self._dek_header
+            and frame[:HEADER_SIZE] == self._frame_header
+            and len(dek_row) == DEK_ROW_SIZE
+            and len(case) == len(row) == ID_SIZE
+        )
+        if is_usual:
+            try:
+                wrapped, stored = dek_row[_BODY:-COMMITMENT_SIZE], dek_row[-COMMITMENT_SIZE:]
+                context = self._before_case + case + self._after_case
+                part = self._wrapping.decrypt(dek_row[HEADER_SIZE:_BODY], wrapped, context)
+                derived = hkdf_expand(xor(part, shred_part), derivation_info(case, self._kek.group), 64)
+                if compare_digest(derived[32:], stored):
+                    context = self._before_row + row + u32(version)
+                    aead = aead_for(Algorithm.AES_256_GCM, derived[:32])
+                    return unpad(aead.decrypt(frame[HEADER_SIZE:_BODY], frame[_BODY:], context))
+            except (InvalidTag, ValueError):
+                pass
+        key = unwrap_dek(self._kek, case, generation, dek_row, shred_part)
+        place = Place(self._kek.org, self._table, self._column, row, version)
+        return open_frame(key, place, frame)
 
 
 def open_drop(drop_private: DropPrivate, place: Place, envelope: bytes) -> bytes:

@@ -4,6 +4,8 @@ Layout: u32be length | data | zeros up to max(32, Padmé(4 + length)). At most a
 bytes.
 """
 
+from functools import lru_cache
+
 from crypto.errors import SealBroken
 from crypto.widths import u32
 
@@ -11,6 +13,8 @@ _LENGTH_SIZE = 4
 MINIMUM = 32
 
 
+# Records have few lengths, and a list opens thousands.
+@lru_cache(maxsize=1024)
 def padded_size(length: int) -> int:
     """Return the size in bytes that data of this length is padded to."""
     size = _LENGTH_SIZE + length
