@@ -1,6 +1,7 @@
 """`casework serve`: one process, JSON logs, and a stop that loses nothing."""
 
 import asyncio
+import gc
 import logging
 import resource
 import signal
@@ -75,6 +76,8 @@ async def _serve(host: str, port: int) -> None:
         # uvicorn raises the signal that stopped it once more when it is done: what follows must still run.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _nothing_more)
+        # What is loaded by now stays: a collection that walked it would hold up every answer meanwhile.
+        gc.freeze()
         log.info("serving", host=host, port=listening.getsockname()[1])
         await uvicorn.Server(config).serve(sockets=[listening])
     finally:
