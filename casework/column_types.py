@@ -5,7 +5,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Never
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, Dialect, LargeBinary, TypeDecorator, Uuid
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    Dialect,
+    LargeBinary,
+    TypeDecorator,
+    Uuid,
+    func,
+    type_coerce,
+)
 from sqlalchemy.types import TypeEngine
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -26,6 +36,13 @@ class Id(TypeDecorator[UUID]):
 
     def result_processor(self, dialect: Dialect, _coltype: object) -> Callable[[Any], Any] | None:
         return None if dialect.name == "postgresql" else _id_from_bytes
+
+
+def raw_id(column: ColumnElement[UUID], dialect_name: str) -> ColumnElement[bytes]:
+    """An id's 16 bytes as the driver gives them, where thousands are read and no UUID is needed of them."""
+    if dialect_name == "postgresql":
+        return func.uuid_send(column, type_=LargeBinary)
+    return type_coerce(column, LargeBinary)
 
 
 class Moment(TypeDecorator[datetime]):

@@ -30,6 +30,8 @@ log = structlog.get_logger(__name__)
 
 # Two at once: each takes 64 MiB and a core for a tenth of a second.
 PASSWORDS_AT_ONCE = 2
+# One at a time: two that compare would only share the interpreter, and everybody else would wait for both.
+SEARCHES_AT_ONCE = 1
 
 
 class NotPrepared(Exception):
@@ -51,6 +53,7 @@ class Deployment:
     kdf_params: KdfParams = DEFAULT_PARAMS
     slugs: dict[UUID, str] = field(default_factory=dict)
     engines: dict[UUID, Engine] = field(default_factory=dict)
+    search_turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SEARCHES_AT_ONCE))
     password_turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PASSWORDS_AT_ONCE))
 
     def engine(self, org_id: UUID) -> Engine:

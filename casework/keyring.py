@@ -3,6 +3,7 @@
 Nothing here decides what may be read. A key that is not in the keyring cannot be conjured by any policy.
 """
 
+from collections.abc import Mapping
 from uuid import UUID
 
 from sqlalchemy import Connection, select
@@ -115,6 +116,10 @@ class Keyring:
 
     def holds(self, compartment: str) -> bool:
         return bool(self._of(compartment))
+
+    def keks_of(self, compartment: str) -> Mapping[int, Kek]:
+        """Every KEK held of a compartment, by its number."""
+        return self._of(compartment)
 
     def case_key(
         self, compartment: str, case: UUID, generation: int, row: bytes, shred: bytes

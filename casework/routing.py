@@ -3,7 +3,8 @@
 Every route says who may use it, with `requires(…)` or `public(because=…)`; `create_app` refuses one that does not.
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, Final, Generic, TypeVar
@@ -29,6 +30,8 @@ from crypto.secret import Secret
 from policies.vocabulary import Action, Purpose
 
 T = TypeVar("T")
+Q = TypeVar("Q")
+R = TypeVar("R")
 log = structlog.get_logger(__name__)
 
 COOKIE = "__Host-casework"
@@ -191,22 +194,51 @@ async def perform_once(
     return await _serve(request, once)
 
 
+async def perform_prepared(
+    request: Request[Any, Any, Any],
+    ask: Callable[[Act], Q],
+    prepare: Callable[[Deployment, Q], Awaitable[R]],
+    work: Callable[[Act, R], T],
+) -> Response[T]:
+    """As `perform`, where what `work` needs takes too long for a unit of work.
+
+    `ask` decides, in a unit of its own; `prepare` reads outside of any, and shows nothing; `work` is a unit that
+    finds the session again, decides again and journals before anything is answered.
+    """
+    deployment = deployment_of(request)
+    token = token_of(request)
+    circumstances = circumstances_of(request)
+    acts: list[Act] = []
+    async with _journaled(deployment, acts):
+        question = await _in_unit(deployment, token, circumstances, acts, ask)
+        prepared = await prepare(deployment, question)
+        served = await _in_unit(
+            deployment,
+            token,
+            circumstances,
+            acts,
+            lambda act: Served(_JSON.encode(work(act, prepared)), 200),
+        )
+    return _response(served)
+
+
 async def _serve(request: Request[Any, Any, Any], work: Callable[[Act], Served | Problem]) -> Response[Any]:
     deployment = deployment_of(request)
     token = token_of(request)
     circumstances = circumstances_of(request)
     acts: list[Act] = []
+    async with _journaled(deployment, acts):
+        served = await _in_unit(deployment, token, circumstances, acts, work)
+    if isinstance(served, Problem):
+        raise served
+    return _response(served)
 
-    def unit_of_work(unit: UnitOfWork) -> Served | Problem:
-        session = sessions.find(unit, token)
-        if isinstance(session, PendingSession):
-            raise NotSignedIn
-        act = begin_act(deployment, unit, session, circumstances)
-        acts.append(act)
-        return work(act)
 
+@asynccontextmanager
+async def _journaled(deployment: Deployment, acts: Sequence[Act]) -> AsyncIterator[None]:
+    """Journal what refuses the last of the acts, or finds sealed data damaged, in a unit of its own."""
     try:
-        served = await within_limits(deployment.database, unit_of_work)
+        yield
     except Refusal as refused:
         await journal_refusal(deployment, acts[-1].identity, refused)
         raise
@@ -214,9 +246,30 @@ async def _serve(request: Request[Any, Any, Any], work: Callable[[Act], Served |
         if acts:
             await journal_damage(deployment, acts[-1].identity)
         raise
-    if isinstance(served, Problem):
-        raise served
+
+
+def _response(served: Served) -> Response[Any]:
     return Response(content=served.body, status_code=served.status, media_type=served.media_type)
+
+
+async def _in_unit(
+    deployment: Deployment,
+    token: Token,
+    circumstances: Circumstances,
+    acts: list[Act],
+    work: Callable[[Act], T],
+) -> T:
+    """Run `work` as an act of the token's member in one unit; the act is put into `acts` first."""
+
+    def unit_of_work(unit: UnitOfWork) -> T:
+        session = sessions.find(unit, token)
+        if isinstance(session, PendingSession):
+            raise NotSignedIn
+        act = begin_act(deployment, unit, session, circumstances)
+        acts.append(act)
+        return work(act)
+
+    return await within_limits(deployment.database, unit_of_work)
 
 
 async def journal_refusal(deployment: Deployment, asker: Identity, refused: Refusal) -> None:

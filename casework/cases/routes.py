@@ -7,7 +7,7 @@ from litestar import Request, Response, get, patch, post, put
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 
 from casework.act import Act
-from casework.cases import emergency, reassignment, service, status
+from casework.cases import emergency, reassignment, search, service, status
 from casework.cases.schemas import (
     CONTENT,
     Assignments,
@@ -22,11 +22,13 @@ from casework.cases.schemas import (
     NewCase,
     Reassigned,
     Reassignment,
+    Search,
+    SearchResult,
 )
 from casework.errors import PreconditionFailed, bad_field
 from casework.json_input import read_body
 from casework.problems import conflicts
-from casework.routing import Made, perform, perform_once, requires
+from casework.routing import LIMITED, Made, perform, perform_once, perform_prepared, requires
 from policies.vocabulary import READ, RECORD, Action, Group, Status
 
 AnyRequest = Request[Any, Any, Any]
@@ -163,6 +165,23 @@ async def reassign(request: AnyRequest, data: JSONBody[Reassignment]) -> Respons
     return await perform_once(request, move, again)
 
 
+@post(
+    "/api/v1/search",
+    opt=requires(Action.CASE_SEARCH, Action.CASE_LIST) | LIMITED,
+    status_code=200,
+    responses=conflicts("too_many_candidates"),
+)
+async def search_cases(request: AnyRequest, data: JSONBody[Search]) -> Response[SearchResult]:
+    """The cases that fit a name, a date of birth or a phone best, of those that the asker may list and read."""
+    wanted = search.wanted(data)
+    return await perform_prepared(
+        request,
+        lambda act: search.ask(act, wanted),
+        lambda deployment, searcher: search.find(deployment, searcher, wanted),
+        lambda act, cases: search.show(act, wanted, cases),
+    )
+
+
 def parse_etag(value: str) -> int:
     """The version in an ETag, strong or weak.
 
@@ -187,4 +206,5 @@ ROUTES = (
     close_case,
     reopen_case,
     break_glass,
+    search_cases,
 )

@@ -173,3 +173,25 @@ class Reassigned(Struct):
     moved: int
     left: int
     waiting: int
+
+
+class Search(Struct, forbid_unknown_fields=True):
+    """What is known of a person; at least one of the three."""
+
+    name: Name | UnsetType = UNSET
+    birth_date: date | UnsetType = UNSET
+    phone: Line | UnsetType = UNSET
+
+
+class Found(Struct):
+    """`score` is from 0 to 1; `name_in_use` is null where only the phone may be read."""
+
+    case_id: UUID
+    name_in_use: str | None
+    score: float
+
+
+class SearchResult(Struct):
+    """The cases that fit best, best first."""
+
+    items: list[Found]

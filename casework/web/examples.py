@@ -46,6 +46,11 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "break_glass": {
         "example": {"purpose": "support", "reason": "Elle appelle, en danger ; sa référente est absente."}
     },
+    "search_cases": {
+        "by_name": {"name": "Exemple Inès"},
+        "by_name_and_birth_date": {"name": "Ines Exemple", "birth_date": "1988-04-12"},
+        "by_phone": {"phone": "01 99 00 12 34"},
+    },
     "record_follow_up": {
         "example": {
             "type": "accompagnement_social",

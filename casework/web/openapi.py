@@ -120,7 +120,7 @@ _MORE: Final[dict[int, Schema]] = {
 }
 _UNAVAILABLE: Final = _example(Unavailable, errors=[{"field": "database", "code": "unavailable"}])
 # The POST of a member that takes no Idempotency-Key: a search makes nothing.
-_NOT_ONCE: Final = ("search",)
+_NOT_ONCE: Final = ("search_cases",)
 _HEADERS: Final = {
     "IdempotencyKey": {
         "name": "Idempotency-Key",

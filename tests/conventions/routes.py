@@ -35,6 +35,7 @@ ROUTES: Final[dict[tuple[str, str], str | frozenset[Action]]] = {
     ("GET", "/api/v1/cases/{case_id:uuid}/follow-ups"): _ANY_READING,
     ("POST", "/api/v1/follow-ups/{follow_up_id:uuid}/corrections"): _ANY_AMENDING,
     ("GET", "/api/v1/follow-ups/{follow_up_id:uuid}/versions"): _ANY_READING,
+    ("POST", "/api/v1/search"): frozenset({Action.CASE_SEARCH, Action.CASE_LIST}),
     ("POST", "/api/v1/cases/{case_id:uuid}/handoffs"): frozenset({Action.HANDOFF_DRAFT}),
     ("GET", "/api/v1/handoffs"): frozenset({Action.HANDOFF_READ}),
     ("GET", "/api/v1/handoffs/{handoff_id:uuid}/preview"): frozenset({Action.HANDOFF_DRAFT}),

@@ -1,0 +1,182 @@
+"""The gateway of a search: sealed identities of every case that the asker may list, opened to be compared.
+
+A search opens thousands of records and shows a few. That is done between two units of work, outside both: the
+first decides and takes the session's keys, the second decides again about what matched, journals it and opens it
+anew. Nothing that was opened in between leaves the process but the ids of the cases that matched.
+"""
+
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, LargeBinary, Row, and_, select, type_coerce
+
+from casework.act import Act
+from casework.cases.tables import case_file, case_group
+from casework.column_types import raw_id
+from casework.columns import Column
+from casework.errors import NotNow
+from casework.facts import case_facts, matches_any
+from casework.shreds import PSEUDONYM, ShredStore
+from crypto.dek import key_row_headers
+from crypto.drop import is_drop_envelope
+from crypto.header import HEADER_SIZE
+from crypto.journal import pseudonym
+from crypto.kek import Kek
+from crypto.opener import FrameReader
+from policies.engine import Decision
+from policies.filters import Cube, minimise
+from policies.vocabulary import READ, Action, Group
+
+# Beyond it a search would take seconds: an index of sealed match tokens is for that.
+MOST_CANDIDATES = 20_000
+# From so many owners on, one read of a whole purpose is quicker than naming them.
+_MANY = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Searcher:
+    """Who searches, for use outside a unit of work: the states of a case that she may read, and her keys."""
+
+    org_id: UUID
+    member_id: UUID
+    now: datetime
+    decision: Decision
+    states: Mapping[Group, frozenset[int]]
+    keks: Mapping[Group, Mapping[int, Kek]] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """One group of many cases as it is stored: (case_id, row, version, dek, dek_generation, frame), and halves."""
+
+    group: Group
+    rows: Sequence[Row[Any]] = ()
+    halves: Mapping[bytes, bytes] = field(default_factory=dict, repr=False)
+
+
+def searcher_of(act: Act, groups: Sequence[Group]) -> Searcher:
+    """Decide that the member may search, and what of each group she may read among the cases she may list.
+
+    Raises:
+        Forbidden: the policies do not let her search.
+
+    """
+    decision = act.require_org(Action.CASE_SEARCH)
+    listed = act.engine.allowed_states(act.asker, Action.CASE_LIST, act.context)
+    return Searcher(
+        act.org_id,
+        act.member_id,
+        act.unit.now,
+        decision,
+        {group: listed & act.engine.allowed_states(act.asker, READ[group], act.context) for group in groups},
+        {group: act.keyring.keks_of(group) for group in groups},
+    )
+
+
+def read_candidates(
+    connection: Connection,
+    shreds: ShredStore,
+    searcher: Searcher,
+    group: Group,
+    among: Sequence[UUID] | None = None,
+) -> Candidates:
+    """What is stored of a group in the cases that the searcher may list and read it of; `among`: of these alone.
+
+    What still waits for its group's first holder (at the drop key, or in a handoff) is not there to be found.
+
+    Raises:
+        NotNow: there are more than may be opened for one search.
+
+    """
+    cubes = _cubes(searcher.states[group])
+    if not cubes or not searcher.keks[group]:
+        return Candidates(group)
+    dialect = connection.dialect.name
+    query = (
+        select(
+            raw_id(case_group.c.case_id, dialect).label("case_id"),
+            raw_id(case_group.c.id, dialect).label("row"),
+            case_group.c.version,
+            # The driver's own bytes: thousands of rows go no further than to crypto.
+            type_coerce(case_group.c.dek, LargeBinary).label("dek"),
+            case_group.c.dek_generation,
+            type_coerce(case_group.c.frame, LargeBinary).label("frame"),
+        )
+        .join_from(
+            case_file,
+            case_group,
+            and_(case_group.c.org_id == case_file.c.org_id, case_group.c.case_id == case_file.c.id),
+        )
+        .where(
+            case_file.c.org_id == searcher.org_id,
+            matches_any(cubes, case_facts(searcher.member_id, searcher.now)),
+            case_group.c.compartment == group,
+            case_group.c.frame.is_not(None),
+        )
+        .limit(MOST_CANDIDATES + 1)
+    )
+    if among is not None:
+        query = query.where(case_file.c.id.in_(among))
+    rows = connection.execute(query).all()
+    if len(rows) > MOST_CANDIDATES:
+        title = "Trop de dossiers pour une recherche par nom."
+        raise NotNow(Action.CASE_SEARCH, "too_many_candidates", title, tried={})
+    return Candidates(group, rows, _halves(shreds, searcher.org_id, group, rows))
+
+
+def open_candidates(
+    searcher: Searcher, candidates: Candidates, only: Container[bytes] | None = None
+) -> Iterator[tuple[bytes, bytes]]:
+    """Each candidate's case and record that the searcher's keys open; `only`: of these cases alone.
+
+    Raises:
+        SealBroken: a record was altered or moved.
+
+    """
+    readers: dict[bytes, FrameReader] = {}
+    for kek in searcher.keks[candidates.group].values():
+        reader = FrameReader(kek, *Column.CASE_GROUP_FRAME.value)
+        readers |= dict.fromkeys(key_row_headers(kek), reader)
+    for case, row, version, dek, generation, frame in candidates.rows:  # type: ignore[misc]
+        half = candidates.halves.get(case)
+        # A key row left at the drop key has the header of none of them.
+        found = readers.get(dek[:HEADER_SIZE])
+        if (
+            half is None
+            or found is None
+            or is_drop_envelope(frame)
+            or (only is not None and case not in only)
+        ):
+            continue
+        yield case, found.open(case, generation, dek, half, row, version, frame)
+
+
+def pseudonyms(act: Act, cases: Sequence[UUID]) -> dict[UUID, bytes]:
+    """The names under which the journal knows these cases' persons; what was erased has none."""
+    rows = act.unit.connection.execute(
+        select(case_file.c.id, case_file.c.pseudonym_part).where(
+            case_file.c.org_id == act.org_id, case_file.c.id.in_(cases)
+        )
+    ).all()
+    halves = act.deployment.shreds.of(act.org_id, cases, (PSEUDONYM,))
+    return {
+        row.id: pseudonym(bytes(row.pseudonym_part), halves[row.id, PSEUDONYM])
+        for row in rows
+        if (row.id, PSEUDONYM) in halves
+    }
+
+
+def _halves(shreds: ShredStore, org_id: UUID, group: Group, rows: Sequence[Row[Any]]) -> dict[bytes, bytes]:
+    if len(rows) > _MANY:
+        return shreds.all_of(org_id, group)
+    owners = [UUID(bytes=row.case_id) for row in rows]
+    return {owner.bytes: half for (owner, _), half in shreds.of(org_id, owners, (group,)).items()}
+
+
+@lru_cache(maxsize=256)
+def _cubes(states: frozenset[int]) -> tuple[Cube, ...]:
+    return minimise(states)
