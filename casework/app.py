@@ -10,6 +10,7 @@ from litestar.types import ControllerRouterHandler
 from casework.audit_review.routes import ROUTES as AUDIT_REVIEW
 from casework.cases.routes import ROUTES as CASES
 from casework.deployment import Deployment
+from casework.drafts.routes import ROUTES as DRAFTS
 from casework.follow_ups.routes import ROUTES as FOLLOW_UPS
 from casework.handoffs.routes import ROUTES as HANDOFFS
 from casework.identity.routes import ROUTES as IDENTITY
@@ -28,6 +29,7 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     *IDENTITY,
     *CASES,
     *FOLLOW_UPS,
+    *DRAFTS,
     *HANDOFFS,
     *AUDIT_REVIEW,
     *API_PAGE,

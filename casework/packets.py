@@ -1,4 +1,5 @@
-"""The gateway's second half: what others left for a holder to open (envelopes at a drop key, handoff parts).
+"""The gateway's second half, for what no case key opens: what others left for a holder (envelopes at a drop key,
+handoff parts), and a member's own drafts.
 
 A part is opened once, while its consent is live, by a holder of its group; its content is then re-encrypted in
 the receiver's own case and the part destroyed.
@@ -29,7 +30,7 @@ from crypto.drop import DropPrivate, drop_number
 from crypto.errors import CryptoError, SealBroken
 from crypto.frame import seal_frame
 from crypto.handoff import PartAddress, part_drop_number
-from crypto.opener import open_drop, open_part
+from crypto.opener import open_draft, open_drop, open_part
 from crypto.place import Place
 from policies.facts import ConsentFacts, HandoffFacts
 from policies.vocabulary import Action, Group, Stage
@@ -50,6 +51,20 @@ def open_left_record(act: Act, compartment: str, place: Place, sealed: Sealed) -
     """A record left at a compartment's drop key, or None where the session does not hold the compartment."""
     private = act.keyring.drop_private(compartment, drop_number(sealed.blob))
     return open_drop(private, place, sealed.blob) if private is not None else None
+
+
+def open_own_draft(act: Act, case_id: UUID, place: Place, sealed: Sealed) -> dict[str, Any]:
+    """A draft of the asker's own; the caller has decided and recorded.
+
+    Raises:
+        SealBroken: it is of another member, case or version, or altered.
+
+    """
+    act.unit.touched()
+    opened: dict[str, Any] = msgspec.json.decode(
+        open_draft(act.session.keys, case_id.bytes, place, sealed.blob)
+    )
+    return opened
 
 
 def take_in(act: Act, loaded: LoadedCase, group: Group, key: CaseKey) -> None:

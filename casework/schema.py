@@ -9,10 +9,11 @@ from sqlalchemy import URL, Connection
 
 import casework.cases.tables
 import casework.consents.tables
+import casework.drafts.tables
 import casework.follow_ups.tables
 import casework.handoffs.tables
 import casework.identity.tables
-import casework.organisations.tables  # noqa: F401 - these six register every table
+import casework.organisations.tables  # noqa: F401 - these seven register every table
 import migrations
 from casework import postgres, sqlite
 

@@ -16,14 +16,16 @@ from crypto.dek import (
     row_header,
     unwrap_dek,
 )
+from crypto.draft import draft_box
 from crypto.drop import DropPrivate, drop_info, drop_number
 from crypto.errors import PlaceRefused, SealBroken
 from crypto.handoff import SALT_SIZE, PartAddress, part_message
-from crypto.header import HEADER_SIZE, Kind, read_header
+from crypto.header import HEADER_SIZE, PREFIX, Kind, read_header, require_prefix
 from crypto.hpke import hpke_open
 from crypto.kek import Kek
 from crypto.padding import unpad
 from crypto.place import Place
+from crypto.session import SessionKeys
 from crypto.signing import verify
 from crypto.widths import ID_SIZE, SIGNATURE_SIZE, u32, xor
 
@@ -109,6 +111,13 @@ def open_drop(drop_private: DropPrivate, place: Place, envelope: bytes) -> bytes
     if drop_number(envelope) != drop.number or drop.org != place.org:
         raise SealBroken("does not open here")
     return unpad(hpke_open(drop_private.private, drop_info(drop, place), envelope[HEADER_SIZE:]))
+
+
+def open_draft(keys: SessionKeys, case: bytes, place: Place, sealed: bytes) -> bytes:
+    """Return the draft that this member sealed about this case at this place. Raises SealBroken otherwise."""
+    require_prefix(sealed)
+    aead, context = draft_box(keys, case, place)
+    return unpad(open_box(aead, len(PREFIX), context, sealed))
 
 
 def open_part(

@@ -70,6 +70,12 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
             "content": {"legal": "Audience le 12 mars. Souhaite connaître ses droits sur le bail."},
         }
     },
+    "save_draft": {
+        "example": {
+            "case_id": "01936c00-0000-7000-8000-000000000003",
+            "content": {"type": "accompagnement_social", "social": "À reprendre après le rendez-vous."},
+        }
+    },
     "draft_handoff": {
         "example": {
             "to": "cidff",

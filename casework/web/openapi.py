@@ -41,6 +41,7 @@ TAGS: Final = {
     "cases": "Cases, their groups of fields and who is assigned to them.",
     "reassignments": "Giving the cases of a member who leaves to her colleagues.",
     "follow-ups": "What was done, visit by visit.",
+    "drafts": "What a member has not saved yet; nobody but herself can open it.",
     "search": "Finding a case by what is known of a person.",
     "handoffs": "Handing a case over to another organisation, with consent.",
     "consents": "Withdrawing a consent.",

@@ -116,6 +116,14 @@ CLEAR_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "version": _VERSION,
         "compartment": _COMPARTMENT,
     },
+    "draft": {
+        "org_id": _ORG,
+        "id": _ID,
+        "member_id": "whose draft it is: it is shown to nobody else",
+        "case_id": "which case the draft is about: it goes when the case goes",
+        "version": _VERSION,
+        "saved_at": "order of a member's own drafts",
+    },
     "handoff": {
         "id": _ID,
         "from_org": "the wall and the moves need both parties",

@@ -39,6 +39,7 @@ COLUMN_NUMBERS = {
     "HANDOFF_REPLY": (4, 3),
     "HANDOFF_MANIFEST": (5, 1),
     "JOURNAL_DETAIL": (6, 1),
+    "DRAFT": (7, 1),
 }
 
 

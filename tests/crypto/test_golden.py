@@ -17,7 +17,7 @@ from crypto.hpke import public_half
 from crypto.journal import detail_commitment, pseudonym, row_pseudonym, source_hash
 from crypto.kek import Kek, kek_from_secret
 from crypto.manifest import ManifestHeader, content_digest, group_mac
-from crypto.opener import open_drop, open_frame, open_part
+from crypto.opener import open_draft, open_drop, open_frame, open_part
 from crypto.password import KdfParams, open_daily, open_signing, password_keys, stretch
 from crypto.pepper import Pepper, open_under_pepper
 from crypto.place import Place
@@ -178,6 +178,14 @@ def test_golden_session_and_step_up() -> None:
     assert [kek.secret.reveal() for kek in opened.keks] == session["keks"]
     signing = open_step_up(key, session["id"], session["step_up"], session["expires_at"] - 1)
     assert signing.seed == Secret(stored["password"]["signing_seed"])
+
+
+def test_golden_draft() -> None:
+    stored = golden("members")
+    session, draft = stored["session"], stored["draft"]
+    keys = open_session(Secret(session["key"]), session["id"], session["sealed"])
+    place = Place(stored["org"], draft["table"], draft["column"], draft["row"], draft["row_version"])
+    assert open_draft(keys, draft["case"], place, draft["sealed"]) == draft["plaintext"]
 
 
 def test_golden_journal_pseudonyms() -> None:

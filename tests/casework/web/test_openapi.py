@@ -149,7 +149,8 @@ def test_every_error_is_described_as_a_problem(
 def test_an_operation_describes_the_problems_it_may_answer(
     operations: dict[str, dict[str, Any]], engine_name: str, name: str, described: set[str]
 ) -> None:
-    always = {"500", "503"}
+    # The probes open nothing that is sealed, and say themselves what is away.
+    always = set() if operations[name]["tags"] == ["health"] else {"500", "503"}
     assert {status for status in operations[name]["responses"] if status >= "4"} == described | always
 
 
