@@ -1,5 +1,6 @@
 """Searching a person: what is found, by whom, and what stands in the journal of it."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -12,8 +13,10 @@ from casework.cases.schemas import Search
 from casework.cases.service import change_group
 from casework.cases.tables import case_conflict, case_group
 from casework.organisations.tables import key_grant
+from policies.engine import Engine
+from policies.sources import base_source, org_source
 from policies.vocabulary import Group
-from tests.casework.centre import Centre, Client
+from tests.casework.centre import SLUGS, Centre, Client
 from tests.casework.story import accept, denials, entries_of, hand_over, note, open_case
 
 Items = list[dict[str, Any]]
@@ -106,6 +109,22 @@ async def test_whoever_may_not_list_a_case_does_not_find_it(centre: Centre) -> N
     assert await found_ids(supervisor, name="Mimosa") == [hers]
 
     await declare_conflict(centre, hers, "avec.supervisor")
+    assert await found_ids(supervisor, name="Mimosa") == []
+
+
+async def test_whoever_may_read_identities_and_list_none_finds_nobody(centre: Centre) -> None:
+    """A search shows no more than a list, whatever else an organisation's rules permit."""
+    added = """
+        @id("avec.unlisted") @title("L’encadrement n’a pas de liste")
+        forbid (principal in Org::"avec", action == Action::"case.list", resource in Org::"avec")
+        when { principal in Role::"supervisor" };
+    """
+    rules = org_source("avec")
+    engine = Engine("avec", SLUGS, [base_source(), replace(rules, text=rules.text + added)])
+    centre.deployment.engines[centre.org("avec")] = engine
+    social, supervisor = await centre.sign_in("avec.social"), await centre.sign_in("avec.supervisor")
+    case = await register(social, {"name_in_use": "Mimosa"})
+    assert await found_ids(social, name="Mimosa") == [case]
     assert await found_ids(supervisor, name="Mimosa") == []
 
 
