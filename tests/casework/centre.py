@@ -59,6 +59,8 @@ LOGINS = (
     "cidff.supervisor",
     "cidff.reception",
     "cidff.auditor",
+    "cidff.custodian",
+    "cidff.dpo",
     "planning.health",
     "planning.social",
     "planning.supervisor",

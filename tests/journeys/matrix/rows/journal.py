@@ -1,0 +1,87 @@
+"""`/api/v1/journal`. Those of other organisations are auditors here: each reads one journal, her own."""
+
+from tests.journeys.matrix.actors import Actor, Things
+from tests.journeys.matrix.cells import (
+    ANONYMOUS,
+    Call,
+    LikeAssigned,
+    Row,
+    allowed,
+    each,
+    forbidden,
+    hidden,
+    withdrawn,
+)
+
+_AUDITORS = {Actor.FOREIGN: "planning.auditor", Actor.PARTNER: "cidff.auditor"}
+_NO_MATTER = LikeAssigned("who reads a journal is no matter of a consent")
+_STAFF = (Actor.UNASSIGNED, Actor.RECEPTION, Actor.SUPERVISOR, Actor.CUSTODIAN)
+_NO_NAME = "a checkpoint and a proof are hashes: they say nothing of anybody"
+
+
+def _entries(at: Things) -> Call:
+    return Call("/api/v1/journal/entries", params={"case": at.case})
+
+
+def _proof(at: Things) -> Call:
+    return Call(f"/api/v1/journal/entries/{at.entry}/proof")
+
+
+ROWS = (
+    Row(
+        "GET",
+        "/api/v1/journal/entries",
+        _entries,
+        {
+            **ANONYMOUS,
+            **each(forbidden("journal.read"), *_STAFF),
+            **each(allowed("journal.read"), Actor.AUDITOR, Actor.DPO),
+            # Her own journal knows nothing of a case that is not her organisation's.
+            **each(allowed("journal.read", fields="items next"), Actor.FOREIGN, Actor.PARTNER),
+            **withdrawn(_NO_MATTER),
+            Actor.ASSIGNED: forbidden("journal.read"),
+        },
+        fields="items next items.index items.id items.time items.action items.outcome items.entry items.detail",
+        cast=_AUDITORS,
+    ),
+    Row(
+        "GET",
+        "/api/v1/journal/checkpoint",
+        lambda _: Call("/api/v1/journal/checkpoint"),
+        {
+            **ANONYMOUS,
+            **each(forbidden("journal.verify"), *_STAFF),
+            **each(allowed(because=_NO_NAME), Actor.AUDITOR, Actor.DPO, Actor.FOREIGN, Actor.PARTNER),
+            **withdrawn(_NO_MATTER),
+            Actor.ASSIGNED: forbidden("journal.verify"),
+        },
+        cast=_AUDITORS,
+    ),
+    Row(
+        "GET",
+        "/api/v1/journal/entries/{entry_id:uuid}/proof",
+        _proof,
+        {
+            **ANONYMOUS,
+            **each(forbidden("journal.verify"), *_STAFF),
+            **each(allowed(because=_NO_NAME), Actor.AUDITOR, Actor.DPO),
+            **each(hidden("journal.proof"), Actor.FOREIGN, Actor.PARTNER),
+            **withdrawn(_NO_MATTER),
+            Actor.ASSIGNED: forbidden("journal.verify"),
+        },
+        cast=_AUDITORS,
+    ),
+    Row(
+        "GET",
+        "/api/v1/journal/bundle",
+        lambda _: Call("/api/v1/journal/bundle"),
+        {
+            **ANONYMOUS,
+            **each(forbidden("journal.verify"), *_STAFF),
+            **each(allowed("journal.export"), Actor.AUDITOR, Actor.DPO, Actor.FOREIGN, Actor.PARTNER),
+            **withdrawn(_NO_MATTER),
+            Actor.ASSIGNED: forbidden("journal.verify"),
+        },
+        cast=_AUDITORS,
+    ),
+)
