@@ -10,28 +10,33 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+import structlog
 from sqlalchemy import select, update
 
+from audit.entry import Outcome
 from casework import case_queries, packets
 from casework.act import Act, refusal
 from casework.case_queries import COUNT_CAP
 from casework.cases.tables import break_glass, case_file, case_group
 from casework.column_types import Sealed
 from casework.columns import Column
-from casework.errors import MissingKey, NotFound
+from casework.errors import MissingKey, NotFound, SealedDataDamaged
 from casework.facts import facts_of_row
 from casework.journal import Deed, Touched
 from casework.loaded_case import LEGAL_NAME, LoadedCase
 from casework.shreds import PSEUDONYM, ShredMissing
-from crypto.dek import CaseKey, dek_row_is_dropped
+from crypto.dek import CaseKey, dek_row_is_dropped, dek_row_key_number, unwrap_dek
 from crypto.drop import is_drop_envelope, seal_to_drop
+from crypto.errors import CryptoError
 from crypto.frame import seal_frame
 from crypto.journal import pseudonym
-from crypto.opener import open_frame
+from crypto.opener import FrameReader, open_frame
 from crypto.place import Place
 from policies.engine import Decision
 from policies.facts import CaseFacts
 from policies.vocabulary import READ, Action, Group, Status
+
+log = structlog.get_logger(__name__)
 
 Content = dict[str, Any]
 _CONTENT = msgspec.json.Decoder(Content)
@@ -115,9 +120,12 @@ class ChangingCase:
 
 @dataclass(frozen=True, slots=True)
 class ListedCase:
+    """`identity` is None where it is withheld; and where it does not open, which `is_damaged` says."""
+
     id: UUID
     status: Status
     identity: Content | None
+    is_damaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,12 +223,11 @@ class Access:
                 count=len(shown),
             )
         )
+        readers: dict[int, FrameReader] = {}
         items = [
-            ListedCase(
-                row.id,
-                Status(row.status),
-                self._identity(row, _shred(shreds, row.id, Group.IDENTITY)) if is_readable else None,
-            )
+            self._listed(row, _shred(shreds, row.id, Group.IDENTITY), readers)
+            if is_readable
+            else ListedCase(row.id, Status(row.status), None)
             for row, is_readable in zip(shown, readable, strict=True)
         ]
         following = shown[-1].id if len(rows) > limit else None
@@ -349,15 +356,38 @@ class Access:
         decision = self._act.decide_case(Action.CASE_READ_IDENTITY, facts_of_row(row))
         return row.frame is not None and decision.allowed and self._act.keyring.holds(Group.IDENTITY)
 
-    def _identity(self, row: Any, shred: bytes) -> Content | None:
+    def _listed(self, row: Any, shred: bytes, readers: dict[int, FrameReader]) -> ListedCase:
+        """One damaged record must not hide the others: it raises the alarm and is journaled."""
+        status = Status(row.status)
+        try:
+            return ListedCase(row.id, status, self._identity(row, shred, readers))
+        except CryptoError as error:
+            log.critical(SealedDataDamaged.code, case=str(row.id), error=type(error).__name__)
+        self._act.record(Deed("seal.broken", outcome=Outcome.FAILED, reason=SealedDataDamaged.code))
+        return ListedCase(row.id, status, None, is_damaged=True)
+
+    def _identity(self, row: Any, shred: bytes, readers: dict[int, FrameReader]) -> Content | None:
+        act, dek = self._act, row.dek.blob
         # A key left at the drop key is taken over when the case itself is opened.
-        if dek_row_is_dropped(row.dek.blob):
+        if dek_row_is_dropped(dek):
             return None
-        key = self._act.keyring.case_key(Group.IDENTITY, row.id, row.dek_generation, row.dek.blob, shred)
-        if key is None:
+        number = dek_row_key_number(dek)
+        kek = act.keyring.keks_of(Group.IDENTITY).get(number)
+        if kek is None:
             return None
-        place = Column.CASE_GROUP_FRAME.place(self._act.org_id, row.row, row.version)
-        return _open(self._act, key, place, row.frame, self._store(row.row, "frame", row.frame))
+        if is_drop_envelope(row.frame.blob):
+            key = unwrap_dek(kek, row.id.bytes, row.dek_generation, dek, shred)
+            place = Column.CASE_GROUP_FRAME.place(act.org_id, row.row, row.version)
+            return _open(act, key, place, row.frame, self._store(row.row, "frame", row.frame))
+        reader = readers.get(number)
+        if reader is None:
+            reader = readers[number] = FrameReader(kek, *Column.CASE_GROUP_FRAME.value)
+        content: Content = _CONTENT.decode(
+            reader.open(
+                row.id.bytes, row.dek_generation, dek, shred, row.row.bytes, row.version, row.frame.blob
+            )
+        )
+        return content
 
     def _take_in_arrivals(self, loaded: LoadedCase, keys: Mapping[Group, CaseKey]) -> LoadedCase:
         """Re-encrypt what a handoff brought for the groups that this holder may read."""

@@ -136,9 +136,12 @@ class BrokenGlass(Struct):
 
 
 class CaseItem(Struct):
+    """`problem` is `sealed_data_damaged` where the identity does not open."""
+
     id: UUID
     status: Status
     identity: dict[str, Any] | None
+    problem: str | UnsetType = UNSET
 
 
 class CasePage(Struct):

@@ -22,7 +22,7 @@ from casework.cases.schemas import (
 from casework.cases.tables import assignment, case_file, case_group, case_team
 from casework.column_types import Id, Moment, Sealed
 from casework.columns import Column
-from casework.errors import NotNow, PreconditionFailed, bad_field
+from casework.errors import NotNow, PreconditionFailed, SealedDataDamaged, bad_field
 from casework.identity.members import active_members
 from casework.ids import new_id
 from casework.journal import Deed, Touched
@@ -150,7 +150,12 @@ def list_cases(act: Act, limit: int, cursor: UUID | None, status: Status | None)
     """A page of the cases this member may list, newest first."""
     page = Access(act).list_cases(limit=min(limit, PAGE_LIMIT), after=cursor, status=status)
     return CasePage(
-        items=[CaseItem(item.id, item.status, item.identity) for item in page.items],
+        items=[
+            CaseItem(
+                item.id, item.status, item.identity, SealedDataDamaged.code if item.is_damaged else UNSET
+            )
+            for item in page.items
+        ],
         next=str(page.next) if page.next is not None else None,
         count=page.count,
         count_is_capped=page.count_is_capped,

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -16,6 +16,7 @@ from casework.column_types import Sealed, SealedBytes
 from casework.columns import Column as SealedColumn
 from casework.consents.tables import consent
 from casework.database import metadata
+from casework.drafts.tables import draft as composed_draft
 from casework.follow_ups.tables import follow_up_frame
 from casework.handoffs.tables import handoff_manifest, handoff_part, handoff_side
 from casework.identity.tables import account, membership, session, sessions_metadata
@@ -42,6 +43,7 @@ class Stage:
     draft: str
     waiting: str
     received: str
+    composed: str
 
     async def view(self) -> httpx.Response:
         # For a purpose that shows civil status too.
@@ -59,6 +61,9 @@ class Stage:
 
     async def take_in(self) -> httpx.Response:
         return await self.jurist.request("GET", f"/cases/{self.received}")
+
+    async def composer(self) -> httpx.Response:
+        return await self.social.request("GET", f"/drafts/{self.composed}")
 
     async def me(self) -> httpx.Response:
         return await self.social.request("GET", "/me")
@@ -88,6 +93,7 @@ OPENED: dict[tuple[Table, str], tuple[Ask, str | None]] = {
     (case_group, "legal_name"): (Stage.view, "avec"),
     (case_group, "arrival"): (Stage.take_in, "cidff"),
     (follow_up_frame, "frame"): (Stage.follow_ups, "avec"),
+    (composed_draft, "sealed"): (Stage.composer, "avec"),
     (handoff_manifest, "frame"): (Stage.preview, "avec"),
     (handoff_side, "envelope"): (Stage.take_on, "cidff"),
     (drop_key, "private"): (Stage.take_on, "cidff"),
@@ -114,7 +120,10 @@ async def stage(centre: Centre) -> Stage:
     received = await accept(jurist, accepted)
     waiting, _ = await hand_over(social, case, "identity", "legal")
     drafted = await draft(social, case, "identity", "legal")
-    return Stage(centre, social, jurist, case, drafted["id"], waiting, received)
+    composed = str(uuid4())
+    body = {"case_id": case, "content": {"text": CANARY}}
+    await social.request("PUT", f"/drafts/{composed}", 200, json=body, headers={"if-none-match": "*"})
+    return Stage(centre, social, jurist, case, drafted["id"], waiting, received, composed)
 
 
 @asynccontextmanager
@@ -168,6 +177,26 @@ async def test_an_altered_byte_is_a_clear_problem_an_alarm_and_an_entry(stage: S
     # All is as it was: nothing of a request that failed was written.
     for ask in (Stage.view, Stage.follow_ups, Stage.preview, Stage.take_in, Stage.take_on):
         assert (await ask(stage)).is_success
+
+
+async def test_one_damaged_identity_does_not_hide_the_other_cases(stage: Stage) -> None:
+    whole = (await stage.social.post("/cases", new_case()))["id"]
+    this = and_(case_group.c.case_id == UUID(stage.case), case_group.c.compartment == Group.IDENTITY)
+    before = await stage.centre.journal("avec")
+
+    def swap(connection: Connection) -> None:
+        connection.execute(update(case_group).where(this).values(frame=Sealed(bytes(60))))
+
+    await stage.centre.dba(swap)
+    with capture_logs() as logs:
+        items = {item["id"]: item for item in (await stage.social.get("/cases"))["items"]}
+    assert items[stage.case]["identity"] is None
+    assert items[stage.case]["problem"] == CODE
+    assert items[whole]["identity"] == new_case()["identity"]
+    assert "problem" not in items[whole]
+    assert [(line["event"], line["case"]) for line in logs if line["event"] == CODE] == [(CODE, stage.case)]
+    after = entries_of(await stage.centre.journal("avec"), "seal.broken")
+    assert len(after) == len(entries_of(before, "seal.broken")) + 1
 
 
 async def test_one_damaged_envelope_does_not_hide_the_others(stage: Stage) -> None:

@@ -54,6 +54,7 @@ _RIGHTS = {
     "assignment": "SIUD",
     "case_conflict": "SIUD",
     "case_team": "SIUD",
+    "draft": "SIUD",
     "handoff_part": "SIUD",
     "idempotency": "SIUD",
     "team_member": "SIUD",
@@ -154,6 +155,13 @@ async def walled(centre: Centre) -> Walled:
             "groups": ["identity", "social"],
             "follow_ups": [recorded["id"]],
         },
+    )
+    await social.request(
+        "PUT",
+        f"/drafts/{uuid4()}",
+        200,
+        json={"case_id": case["id"], "content": {}},
+        headers={"if-none-match": "*"},
     )
     # What no route of the main job writes.
     await administrator.sql(
