@@ -176,6 +176,15 @@ def test_no_consistency_from_nothing_or_backwards(old: int, new: int) -> None:
         verify_consistency(old, new, EMPTY_ROOT, root_of(leaves[:new]), [])
 
 
+def test_one_size_has_one_root_and_needs_no_proof() -> None:
+    leaves = [bytes([number]) for number in range(5)]
+    root, other = root_of(leaves), root_of(leaves[::-1])
+    verify_consistency(5, 5, root, root, [])
+    for new_root, proof in ((other, []), (root, [other])):
+        with pytest.raises(ProofRefused):
+            verify_consistency(5, 5, root, new_root, proof)
+
+
 @pytest.mark.parametrize(("index", "size"), [(0, 0), (3, 3), (-1, 3)])
 def test_no_inclusion_of_a_leaf_that_is_not_there(index: int, size: int) -> None:
     with pytest.raises(ProofRefused):
