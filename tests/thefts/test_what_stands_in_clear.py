@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from audit.entry import Entry
+from casework.clock import microseconds
 from crypto.journal import pseudonym
 from tests.casework.centre import CANARY, Centre
 from tests.thefts import loot
@@ -59,7 +60,7 @@ async def test_the_journal_is_linked_to_a_case_by_the_shred_store_or_by_the_mome
     hers = [entry for entry in entries if person.hex() in {subject.p for subject in entry.subjects}]
     assert {"case.create", "follow_up.create", "handoff.send"} <= {entry.action for entry in hers}
     # The case's own row names it nowhere in the journal; the moment does as long as the row is there.
-    made = int(case.created_at.timestamp() * 1_000_000)
+    made = microseconds(case.created_at)
     (created,) = [entry for entry in entries if entry.action == "case.create" and entry.time == made]
     assert [subject.p for subject in created.subjects] == [person.hex()]
     assert not any(str(case.id).encode() in bytes(row.bytes) for row in rows["audit_entry"])
