@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Insert, Table, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from audit import tables
 from audit.checkpoint import Checkpoint, NoteSigner, sign_checkpoint
 from audit.entry import Entry
 from audit.errors import EntryRefused, JournalRefused, ProofRefused
+from audit.execution import Execute
 from audit.nodes import stored_frontier, stored_nodes
 from audit.state import SignerState
 from audit.tree import Frontier, consistency_proof, leaf_hash, verify_consistency
@@ -27,6 +28,12 @@ BATCH = 2_048
 # Any fixed number will do; it must differ from the other advisory locks of the database.
 ADVISORY_LOCK = 0x6361_7365_6A6E_6C31
 
+
+def _insert(table: Table) -> Insert:
+    return insert(table).values({column.name: bindparam(column.name) for column in table.c}).inline()
+
+
+_LEAF, _SUBTREE, _SUBJECT = (_insert(table) for table in (tables.leaf, tables.subtree, tables.subject))
 _DRAINED = delete(tables.inbox).where(tables.inbox.c.seq == bindparam("drained"))
 
 
@@ -50,11 +57,13 @@ def integrate(
     state: SignerState,
     *,
     batch: int = BATCH,
+    execute: Execute = Connection.execute,
 ) -> list[Pending]:
     """One round over the logs that have signers (two for a log whose key is being replaced).
 
     Takes at most `batch` entries in the order of their numbers; entries of other logs stay in the inbox.
-    Returns the signed checkpoints; none where another process holds the lock or nothing waits.
+    Returns the signed checkpoints; none where another process holds the lock or nothing waits. `execute` runs
+    what is written in bulk.
 
     Raises:
         JournalRefused: a log is not what was last published of it, or an entry in the inbox is not one. The
@@ -76,10 +85,10 @@ def integrate(
     # A stable sort: within a log the order of the numbers stays.
     by_log = groupby(sorted(waiting, key=attrgetter("log")), key=attrgetter("log"))
     pending = [
-        _grow(connection, log, [bytes(row.entry) for row in rows], signers[log], state)
+        _grow(connection, log, [bytes(row.entry) for row in rows], signers[log], state, execute)
         for log, rows in by_log
     ]
-    connection.execute(_DRAINED, [{"drained": row.seq} for row in waiting])
+    execute(connection, _DRAINED, [{"drained": row.seq} for row in waiting])
     return pending
 
 
@@ -91,7 +100,12 @@ def _is_elected(connection: Connection) -> bool:
 
 
 def _grow(
-    connection: Connection, log: bytes, raws: list[bytes], signers: Sequence[NoteSigner], state: SignerState
+    connection: Connection,
+    log: bytes,
+    raws: list[bytes],
+    signers: Sequence[NoteSigner],
+    state: SignerState,
+    execute: Execute,
 ) -> Pending:
     """Append the entries to the log and sign its new head."""
     table = tables.log
@@ -101,12 +115,13 @@ def _grow(
     parsed = [_read(log, raw, head.origin) for raw in raws]
     published = _published(state, log, head.origin, head.size)
     frontier = stored_frontier(connection, log, head.size)
-    _write_hashes(connection, log, frontier, raws)
+    _write_hashes(connection, log, frontier, raws, execute)
     try:
         _write_entries(connection, log, head.size, parsed, raws)
     except IntegrityError:
         # Two entries of one id; the driver's own message would show rows.
         raise JournalRefused(log, "the inbox holds an entry whose id is taken") from None
+    _write_subjects(connection, log, head.size, parsed, execute)
     connection.execute(update(table).where(table.c.log == log), {"size": frontier.size})
     checkpoint = Checkpoint(head.origin, frontier.size, frontier.root())
     if published is not None:
@@ -146,7 +161,9 @@ def _verify_continues(connection: Connection, log: bytes, old: Checkpoint, new: 
         raise JournalRefused(log, f"the log is not the one that was published at size {old.size}") from error
 
 
-def _write_hashes(connection: Connection, log: bytes, frontier: Frontier, raws: Sequence[bytes]) -> None:
+def _write_hashes(
+    connection: Connection, log: bytes, frontier: Frontier, raws: Sequence[bytes], execute: Execute
+) -> None:
     leaves: list[dict[str, bytes | int]] = []
     subtrees: list[dict[str, bytes | int]] = []
     for raw in raws:
@@ -156,9 +173,9 @@ def _write_hashes(connection: Connection, log: bytes, frontier: Frontier, raws: 
             {"log": log, "level": level, "idx": index, "hash": node}
             for level, index, node in frontier.append(leaf)
         ]
-    connection.execute(insert(tables.leaf), leaves)
+    execute(connection, _LEAF, leaves)
     if subtrees:
-        connection.execute(insert(tables.subtree), subtrees)
+        execute(connection, _SUBTREE, subtrees)
 
 
 def _write_entries(
@@ -180,10 +197,15 @@ def _write_entries(
             for index, (entry, raw) in enumerate(zip(parsed, raws, strict=True), first)
         ],
     )
+
+
+def _write_subjects(
+    connection: Connection, log: bytes, first: int, parsed: Sequence[Entry], execute: Execute
+) -> None:
     subjects = [
         {"log": log, "pseudonym": bytes.fromhex(subject.p), "idx": index}
         for index, entry in enumerate(parsed, first)
         for subject in entry.subjects
     ]
     if subjects:
-        connection.execute(insert(tables.subject), subjects)
+        execute(connection, _SUBJECT, subjects)

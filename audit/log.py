@@ -4,16 +4,15 @@ Everything here runs in the caller's transaction and commits nothing. An entry i
 integrator has drained it, within its period (200 ms).
 """
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Insert, bindparam, exists, func, insert, select
+from sqlalchemy import ColumnElement, Connection, bindparam, exists, func, insert, select
 
 from audit import tables
 from audit.checkpoint import parse_checkpoint
 from audit.entry import Entry, Outcome
 from audit.errors import EntryNotFound, NothingPublished
+from audit.execution import Execute
 from audit.nodes import stored_nodes
 from audit.receipt import Receipt
 from audit.tree import consistency_proof, inclusion_proof
@@ -25,9 +24,6 @@ _INSERT_DETAIL = (
     .values(log=bindparam("log"), entry_id=bindparam("entry_id"), sealed=bindparam("sealed"))
     .inline()
 )
-
-# Runs a statement of the caller's transaction with its values; what it returns is not looked at.
-Execute = Callable[[Connection, Insert, Mapping[str, Any]], object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from casework.database import UnitOfWork
 from casework.deployment import Deployment, lanes_folder
 from casework.journal import Deed, Who
 from casework.signers import all_signers
+from casework.statements import run_hot
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +46,7 @@ class Integration:
 
         """
         pending = await self._database.integrate(
-            lambda connection: integrate(connection, self._signers, self._state)
+            lambda connection: integrate(connection, self._signers, self._state, execute=run_hot)
         )
         if pending:
             # After the commit and before anybody is shown the new heads.

@@ -6,7 +6,7 @@ ordinary Core statement. Both kinds share the unit's connection and transaction.
 """
 
 from collections import namedtuple
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -48,6 +48,10 @@ class HotStatement:
         """Run it for its effect."""
         self._for(connection.dialect).run(connection.connection.driver_connection, values)
 
+    def run_each(self, connection: Connection, several: Sequence[Mapping[str, Any]]) -> None:
+        """Run it for its effect, once for each."""
+        self._for(connection.dialect).run_each(connection.connection.driver_connection, several)
+
     def _for(self, dialect: Dialect) -> "_Prepared":
         prepared = self._prepared.get(dialect.name)
         if prepared is None:
@@ -60,9 +64,18 @@ def _hot(statement: Executable) -> HotStatement:
     return HotStatement(statement)
 
 
-def run_hot(connection: Connection, statement: Executable, values: Mapping[str, Any]) -> None:
-    """Run a statement of somebody else's as a hot one; it must be a constant of its module."""
-    _hot(statement).run(connection, values)
+def run_hot(
+    connection: Connection, statement: Executable, values: Mapping[str, Any] | Sequence[Mapping[str, Any]]
+) -> None:
+    """Run a statement of somebody else's as a hot one, once or for each of several values.
+
+    It must be a constant of its module.
+    """
+    hot = _hot(statement)
+    if isinstance(values, Mapping):
+        hot.run(connection, values)
+    else:
+        hot.run_each(connection, values)
 
 
 class _Prepared:
@@ -102,6 +115,13 @@ class _Prepared:
             driver.execute(self._text, arguments)
         else:
             await_only(driver.fetch(self._text, *arguments))
+
+    def run_each(self, driver: Any, several: Sequence[Mapping[str, Any]]) -> None:
+        arguments = [self._arguments(values) for values in several]
+        if self._is_sqlite:
+            driver.executemany(self._text, arguments)
+        else:
+            await_only(driver.executemany(self._text, arguments))
 
     def _arguments(self, values: Mapping[str, Any]) -> list[Any]:
         arguments = []
