@@ -10,8 +10,9 @@ from sqlalchemy import Row
 from casework.columns import Column
 from crypto.drop import drop_number, is_drop_envelope
 from crypto.handoff import PartAddress, part_drop_number
-from crypto.opener import open_drop, open_frame, open_part
+from crypto.opener import open_draft, open_drop, open_frame, open_part
 from crypto.place import Place
+from crypto.session import SessionKeys
 from tests.thefts.loot import Loot
 from tests.thefts.thief import Keys, attempt, find_keys
 
@@ -151,6 +152,19 @@ def _details(loot: Loot, keys: Keys) -> Iterator[Record]:
         yield from _record(keys, row, "sealed", "journal", None, place)
 
 
+def _drafts(loot: Loot, keys: Keys) -> Iterator[Record]:
+    """Hers alone: what the daily key of their author opens, and no compartment's."""
+    for row in loot.table("draft"):
+        daily = keys.daily.get(row.member_id)
+        if daily is None:
+            continue
+        place = Column.DRAFT.place(row.org_id, row.id, row.version)
+        hers = SessionKeys(row.org_id.bytes, row.member_id.bytes, daily, ())
+        text = attempt(open_draft, hers, row.case_id.bytes, place, row.sealed.blob)
+        if text is not None:
+            yield Record(row.org_id, "draft", row.case_id, text)
+
+
 # (table, column) → what opens it. What holds keys and no record is in `KEY_COLUMNS`, and used by `find_keys`.
 OPENERS: Mapping[tuple[str, str], Callable[[Loot, Keys], Iterator[Record]]] = {
     ("case_group", "frame"): _case_column("frame", Column.CASE_GROUP_FRAME),
@@ -158,6 +172,7 @@ OPENERS: Mapping[tuple[str, str], Callable[[Loot, Keys], Iterator[Record]]] = {
     ("case_group", "arrival"): _case_column("arrival", Column.CASE_GROUP_ARRIVAL),
     ("follow_up_frame", "frame"): _follow_ups,
     ("consent", "frame"): _consents,
+    ("draft", "sealed"): _drafts,
     ("handoff_manifest", "frame"): _manifests,
     ("handoff_side", "envelope"): _side_column("envelope", Column.HANDOFF_ENVELOPE),
     ("handoff_side", "case_sealed"): _side_column("case_sealed", Column.HANDOFF_CASE),

@@ -1,7 +1,7 @@
 """What there is to steal: cases of two organisations, a note that waits for its reader, handoffs on their way."""
 
 from dataclasses import dataclass
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from tests.casework.centre import CANARY, Centre, Client
 from tests.casework.story import accept, agree, content, draft, hand_over, new_case, note, open_case, told
@@ -51,6 +51,8 @@ async def prepare(centre: Centre) -> Stage:
     await accept(jurist, accepted)
     await hand_over(social, case, "identity", "legal")
     await agree(social, await draft(social, case, "social"))
+    unsaved = {"case_id": case, "content": {"social": told("social")}}
+    await social.request("PUT", f"/drafts/{uuid4()}", 200, json=unsaved, headers={"if-none-match": "*"})
     return Stage(centre, social, case, colleagues_case, left, foreign_case)
 
 

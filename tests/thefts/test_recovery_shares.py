@@ -83,5 +83,6 @@ async def test_without_the_shred_store_password_and_pepper_open_no_frame_either(
     haul = plunder(stolen)
     assert haul.keys.keks
     assert haul.keys.cases == {}
-    assert haul.groups_of(stage.case) == set()
-    assert haul.columns <= AT_A_DROP_KEY
+    # Her unsaved drafts have no half there; every frame of the case has.
+    assert haul.groups_of(stage.case) == {"draft"}
+    assert haul.columns <= AT_A_DROP_KEY | {"draft.sealed"}
