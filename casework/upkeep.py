@@ -15,12 +15,13 @@ PERIOD_SECONDS = 60
 
 
 async def sweep(deployment: Deployment) -> None:
-    """Delete sessions that are over, idempotency keys older than a day, and counters of tries that are forgotten.
+    """Delete sessions and step-ups that are over, idempotency keys older than a day, and counters of tries that are forgotten.
 
     Behind the wall each organisation is entered in turn. What the counters refused is told to the journal first.
     """
     for org_id in tuple(deployment.slugs):
         await deployment.database.unit(partial(sessions.forget_expired, org_id=org_id))
+        await deployment.database.unit(partial(sessions.forget_step_ups, org_id=org_id))
         await deployment.database.unit(partial(idempotency.forget_old, org_id=org_id))
     await deployment.database.unit(lambda unit: limits.tell_and_forget(deployment, unit))
 

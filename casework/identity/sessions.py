@@ -217,6 +217,16 @@ def forget_expired(unit: UnitOfWork, org_id: UUID) -> None:
     unit.connection.execute(delete(session).where(session.c.id.in_(over)))
 
 
+def forget_step_ups(unit: UnitOfWork, org_id: UUID) -> None:
+    """Delete the signing keys of step-ups that are over: a thief with the pepper and the cookie finds none."""
+    unit.enter_organisation(org_id)
+    unit.connection.execute(
+        update(session)
+        .where(session.c.org_id == org_id, session.c.step_up_until <= unit.now)
+        .values(step_up_keys=None, step_up_until=None)
+    )
+
+
 def _find_row(connection: Connection, session_id: bytes) -> Any | None:
     query = _FIND_POSTGRESQL if connection.dialect.name == "postgresql" else _FIND_SQLITE
     return query.row(connection, {"session_id": session_id})

@@ -35,6 +35,17 @@ async def test_sessions_that_are_over_are_deleted_in_every_organisation(centre: 
     await stays.get("/me")
 
 
+async def test_the_signing_key_of_a_step_up_that_is_over_is_deleted(centre: Centre) -> None:
+    social = await centre.sign_in("avec.social", step_up=True)
+    held = select(func.count()).select_from(session).where(session.c.step_up_keys.is_not(None))
+    await sweep(centre.deployment)
+    assert await centre.dba(lambda connection: connection.execute(held).scalar_one()) == 1
+    centre.clock.offset += sessions.STEP_UP
+    await sweep(centre.deployment)
+    assert await centre.dba(lambda connection: connection.execute(held).scalar_one()) == 0
+    await social.get("/me")
+
+
 async def test_idempotency_keys_are_kept_a_day_and_deleted_after_it(centre: Centre) -> None:
     for login in ("avec.social", "cidff.jurist"):
         client = await centre.sign_in(login)
