@@ -2,8 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PYTEST_FLAGS ?=
+BENCH_FLAGS ?=
 
-.PHONY: demo test coverage check lint contracts types lock clean
+.PHONY: demo test coverage bench check lint contracts types lock clean
 
 .venv/.installed: requirements-dev.txt pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -23,6 +24,16 @@ coverage: .venv/.installed
 	$(BIN)/coverage run -m pytest -n 2 $(PYTEST_FLAGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+# The twins have requirements of their own, which the service never has: another virtual environment.
+.venv-bench/.installed: requirements-bench.txt pyproject.toml
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.txt
+	touch $@
+
+# About ten minutes on two cores with nothing else running; writes its figures into README.
+bench: .venv-bench/.installed
+	.venv-bench/bin/python -m bench $(BENCH_FLAGS)
 
 lint: .venv/.installed
 	$(BIN)/ruff format --check .
@@ -45,4 +56,4 @@ lock:
 	uv pip compile --python-version 3.11 --universal --generate-hashes --no-header --no-emit-index-url --extra bench -c requirements.txt pyproject.toml -o requirements-bench.txt
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench .pytest_cache .mypy_cache .ruff_cache .hypothesis
