@@ -15,7 +15,7 @@ PERIOD_SECONDS = 60
 
 
 async def sweep(deployment: Deployment) -> None:
-    """Delete sessions and step-ups that are over, idempotency keys older than a day, and counters of tries forgotten.
+    """Delete sessions, step-ups and counters that are over, and idempotency keys older than a day.
 
     Behind the wall each organisation is entered in turn. What the counters refused is told to the journal first.
     """
