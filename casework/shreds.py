@@ -116,6 +116,8 @@ class ShredStore:
     ) -> dict[tuple[UUID, str], bytes]:
         """The halves of these owners for these purposes; what was erased is absent."""
         values: dict[str, Any] = {f"owner{number}": owner for number, owner in enumerate(owners)}
+        if not values:
+            return {}
         statement = _halves_of(len(values), tuple(purposes))
         with closing(self._engine.raw_connection()) as borrowed:
             found = statement.rows_of(borrowed, self._engine.dialect, {"org": org_id, **values})

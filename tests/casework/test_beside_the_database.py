@@ -33,6 +33,11 @@ async def test_halves_are_found_by_organisation_owner_and_purpose(centre: Centre
     assert await centre.deployment.database.unit(work) == ({(owner, "legal"): b"\1" * 32}, halves, {})
 
 
+async def test_of_nobody_there_are_no_halves(centre: Centre) -> None:
+    store = centre.deployment.shreds
+    assert await centre.deployment.database.unit(lambda _unit: store.of(ORG, [], ["legal"])) == {}
+
+
 async def test_a_half_stays_when_the_unit_that_needed_it_fails_and_is_never_replaced(centre: Centre) -> None:
     store, owner = centre.deployment.shreds, uuid4()
 
