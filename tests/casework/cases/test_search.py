@@ -211,7 +211,7 @@ async def test_an_identity_of_another_form_is_passed_over(centre: Centre) -> Non
 
 
 async def test_an_altered_record_is_not_passed_over_in_silence(centre: Centre) -> None:
-    """Who moves one identity into another case's row stops the search, and the operator reads why in the log."""
+    """Who moves one identity into another case's row stops the search, and the journal says that a seal broke."""
     social = await centre.sign_in("avec.social")
     for name in ("Mimosa", "Violette"):
         await register(social, {"name_in_use": name})
@@ -224,7 +224,9 @@ async def test_an_altered_record_is_not_passed_over_in_silence(centre: Centre) -
         connection.execute(update(case_group).where(case_group.c.id == one).values(frame=other))
 
     await centre.dba(swap)
-    await social.refused("POST", "/search", 500, "internal", json={"name": "Mimosa"})
+    await social.refused("POST", "/search", 500, "sealed_data_damaged", json={"name": "Mimosa"})
+    (broken,) = await centre.journal("avec", action="seal.broken")
+    assert (broken["outcome"], broken["entry"]["actor"]) == ("failed", str(centre.member("avec.social")))
 
 
 @pytest.mark.parametrize("login", ["avec.auditor", "avec.custodian", "avec.dpo"])
