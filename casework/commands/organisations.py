@@ -20,6 +20,7 @@ from casework.commands.sheets import PAGE, fingerprint_words, founding_pages
 from casework.database import UnitOfWork
 from casework.deployment import Deployment, NotPrepared
 from casework.identity.members import (
+    LOGIN_FORM,
     NewAccount,
     Position,
     initial_password,
@@ -37,7 +38,6 @@ from crypto.pepper import FileKeyProvider
 from policies.engine import Engine
 from policies.vocabulary import Profession, Role
 
-_LOGIN = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 _ALONE = "si elle perd son mot de passe, seules les parts de récupération rendront la clé."
 _NOBODY = "personne ne pourra remettre cette clé sans les parts de récupération."
@@ -85,7 +85,7 @@ class Fingerprint(click.ParamType[bytes]):
 def require_login(
     value: str, kind: click.ParamType[Any], param: click.Parameter | None, ctx: click.Context | None
 ) -> str:
-    if not _LOGIN.fullmatch(value):
+    if not LOGIN_FORM.fullmatch(value):
         kind.fail("un identifiant a des minuscules, des chiffres, des points et des tirets", param, ctx)
     return value
 

@@ -1,6 +1,7 @@
 """Accounts and memberships: made once, with keys that only password and pepper together open."""
 
 import os
+import re
 import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ from crypto.secret import Secret
 from crypto.signing import SigningKey
 from policies.vocabulary import Profession, Role
 
+# What a login may be made of; nobody has one of another form.
+LOGIN_FORM = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 # Without those that are mistaken for one another when a password is copied from paper.
 _READABLE = "abcdefghjkmnpqrstuvwxyz23456789"
 _PARTS, _PART = 5, 4

@@ -16,6 +16,7 @@ from casework.deployment import Deployment
 from casework.errors import Conflict, NotSignedIn, SignInRefused
 from casework.identity import limits, sessions
 from casework.identity.limits import Counter, Held, require_room, within_limits
+from casework.identity.members import LOGIN_FORM
 from casework.identity.sessions import PendingSession, SignedIn, Token
 from casework.identity.tables import account, membership
 from casework.identity.totp import accepted_step
@@ -245,6 +246,9 @@ def _is_right(deployment: Deployment, found: Row[Any], stretched: Secret) -> boo
 
 def find_account(unit: UnitOfWork, login: str) -> Row[Any] | None:
     """The account of a login; from here on the unit is inside its organisation."""
+    # A password is sometimes typed into the field of the login: a database's log may show what is looked for.
+    if not LOGIN_FORM.fullmatch(login):
+        login = ""
     if unit.connection.dialect.name == "postgresql":
         unit.connection.execute(select(func.find_login(login)))
     return unit.connection.execute(select(account).where(account.c.login == login)).one_or_none()

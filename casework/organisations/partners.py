@@ -14,6 +14,7 @@ from casework.organisations.tables import key_directory, partner
 from crypto.directory import Directory, Floor, verify_directory
 from crypto.directory_entries import DirectoryEntry
 from crypto.errors import DirectoryFault, DirectoryRefused
+from policies.sources import NotAnOrganisation, require_slug
 
 
 def encode_chain(entries: list[DirectoryEntry]) -> bytes:
@@ -54,6 +55,11 @@ def find_partner(
         DirectoryRefused: the stored chain does not lead to the compared root, or was rolled back.
 
     """
+    try:
+        # What is no slug may be anything: a database's log may show what is looked for.
+        require_slug(slug)
+    except NotAnOrganisation:
+        raise bad_field("to", "unknown_partner") from None
     row = connection.execute(
         select(partner).where(partner.c.org_id == org_id, partner.c.slug == slug)
     ).one_or_none()
