@@ -37,7 +37,9 @@ class Server:
         self.url = f"http://127.0.0.1:{serving[-1]['port']}"
 
     def _begin(self) -> subprocess.Popen[bytes]:
-        with self.log.open("ab") as log:
+        with self.log.open("ab", buffering=0) as log:
+            # A kill may have cut the last line short, and this start's first would be lost in it.
+            log.write(b"\n")
             return subprocess.Popen(
                 [sys.executable, "-W", "error", "-c", COMMAND, "serve", "--port", "0"],
                 env=self._environment,

@@ -7,28 +7,19 @@ seed that is printed, and can be given again as `CASEWORK_TEST_KILL_SEED`.
 import asyncio
 import os
 import secrets
-import shutil
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 
 import httpx
-import pytest
-from sqlalchemy import URL, make_url
 from sqlalchemy.exc import DBAPIError
 
-from casework.schema import migrate
-from casework.shreds import ShredStore
-from casework.sqlite import sessions_file
-from tests.casework.administrator import Administrator
-from tests.casework.centre import CANARY, Foundation, found_centre
+from tests.casework.centre import CANARY
 from tests.casework.commands.place import run
 from tests.crashes.clients import Member, Sender, Traffic, Writer
+from tests.crashes.ground import Ground
 from tests.crashes.serving import Server
-from tests.postgres import Cluster, find_binaries
 
 # Fifty in all.
 SERVER_KILLS_ON_SQLITE = 25
@@ -53,73 +44,6 @@ _UNEQUAL_SIDES = """
         OR (handoff.state = 'sent' AND NOT EXISTS (
             SELECT 1 FROM handoff_part WHERE handoff_part.handoff_id = handoff.id))
 """
-
-
-@dataclass
-class Ground:
-    """Where a service stands that is to be killed, and who kills its database."""
-
-    folder: Path
-    foundation: Foundation
-    urls: Mapping[str, URL]
-    administrator: Administrator
-    cluster: Cluster | None
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {
-            "CASEWORK_DATA_DIR": str(self.folder / "data"),
-            "CASEWORK_STATE_DIR": str(self.folder / "state"),
-            "CASEWORK_PEPPER_FILE": str(self.folder / "pepper"),
-            **{name: url.render_as_string() for name, url in self.urls.items()},
-        }
-
-    @property
-    def kills(self) -> list[str]:
-        if self.cluster is None:
-            return ["server"] * SERVER_KILLS_ON_SQLITE
-        return ["server"] * SERVER_KILLS_ON_POSTGRESQL + ["database"] * DATABASE_KILLS
-
-
-async def _make_shreds(url: URL) -> None:
-    store = ShredStore(url)
-    await store.create()
-    await store.dispose()
-
-
-@pytest.fixture
-def ground(engine_name: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Ground]:
-    """A founded centre with nobody else on its files or its server."""
-    if engine_name == "sqlite":
-        template: Path = request.getfixturevalue("sqlite_template")
-        (tmp_path / "data").mkdir()
-        path = tmp_path / "data" / "casework.db"
-        shutil.copy(template, path)
-        shutil.copy(sessions_file(template), sessions_file(path))
-        foundation = asyncio.run(found_centre(tmp_path, make_url(f"sqlite:///{path}")))
-        asyncio.run(_make_shreds(make_url(f"sqlite:///{tmp_path / 'data' / 'shreds.db'}")))
-        yield Ground(tmp_path, foundation, {}, Administrator(make_url(f"sqlite:///{path}")), None)
-        return
-    binaries = find_binaries()
-    if binaries is None:
-        pytest.skip("no PostgreSQL binaries were found")
-    cluster = Cluster(binaries)
-    try:
-        cluster.sql("CREATE DATABASE centre OWNER casework_owner")
-        cluster.sql("CREATE DATABASE shreds OWNER casework_app")
-        owner = cluster.url("centre", "casework_owner")
-        asyncio.run(migrate(owner))
-        (tmp_path / "data").mkdir()
-        foundation = asyncio.run(found_centre(tmp_path, owner))
-        asyncio.run(_make_shreds(cluster.url("shreds")))
-        urls = {
-            "CASEWORK_DATABASE_URL": cluster.url("centre"),
-            "CASEWORK_INTEGRATOR_URL": cluster.url("centre", "casework_integrator"),
-            "CASEWORK_SHRED_URL": cluster.url("shreds"),
-        }
-        yield Ground(tmp_path, foundation, urls, Administrator(owner), cluster)
-    finally:
-        cluster.stop()
 
 
 def test_nothing_acknowledged_is_lost_or_doubled_by_a_kill(ground: Ground) -> None:
@@ -149,7 +73,7 @@ async def _torment(ground: Ground, server: Server, random: Random) -> tuple[int,
         async with asyncio.TaskGroup() as group:
             for client in (*writers, *senders):
                 group.create_task(client.work())
-            kills = ground.kills
+            kills = _kills(ground)
             random.shuffle(kills)
             for kill in kills:
                 await _wait_for_answers(traffic, random.randint(1, LONGEST_PEACE))
@@ -208,6 +132,12 @@ async def _wait_for_answers(traffic: Traffic, more: int) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
         while traffic.acknowledged < enough:  # noqa: ASYNC110 - counted by 32 clients, waited for by one
             await asyncio.sleep(0.005)
+
+
+def _kills(ground: Ground) -> list[str]:
+    if ground.cluster is None:
+        return ["server"] * SERVER_KILLS_ON_SQLITE
+    return ["server"] * SERVER_KILLS_ON_POSTGRESQL + ["database"] * DATABASE_KILLS
 
 
 def _forget_codes(ground: Ground) -> Callable[[], Awaitable[None]]:
