@@ -50,9 +50,16 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 _skips: list[str] = []
+_untried: list[str] = []
+# What a test records as a property of this name, it could not try yet: the summary says so.
+NOT_TRIED = "not tried"
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.when == "call":
+        _untried.extend(
+            f"{report.nodeid}: {what}" for name, what in report.user_properties if name == NOT_TRIED
+        )
     if report.skipped and not hasattr(report, "wasxfail"):
         _skips.append(f"{report.nodeid}: {report.longrepr[2] if isinstance(report.longrepr, tuple) else ''}")
 
@@ -64,6 +71,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for untried in _untried:
+        terminalreporter.write_line(f"NOT TRIED: {untried}", red=True, bold=True)
     for skip in _skips:
         terminalreporter.write_line(f"SKIPPED, NOT CHECKED: {skip}", red=True, bold=True)
     if _skips:
