@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
-from litestar import Litestar
+from litestar import Litestar, Request
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ControllerRouterHandler
 
@@ -18,6 +19,7 @@ from casework.integration import Integration
 from casework.json_input import MAX_BODY, JsonRequest
 from casework.logs import access_log
 from casework.problems import answer
+from casework.query_input import require_plain_query
 from casework.upkeep import Upkeep
 from casework.web.api_page import ROUTES as API_PAGE
 from casework.web.api_page import openapi_config
@@ -64,6 +66,7 @@ def create_app(deployment: Deployment) -> Litestar:
         lifespan=[running],
         middleware=[],
         request_class=JsonRequest,
+        before_request=_before_every_route,
         exception_handlers={Exception: answer},
         request_max_body_size=MAX_BODY,
         openapi_config=openapi_config(),
@@ -75,6 +78,10 @@ def create_app(deployment: Deployment) -> Litestar:
     _require_marks(app)
     app.asgi_handler = secure_headers(access_log(app.asgi_handler))
     return app
+
+
+async def _before_every_route(request: Request[Any, Any, Any]) -> None:
+    require_plain_query(request)
 
 
 def _require_marks(app: Litestar) -> None:
