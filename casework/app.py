@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from litestar import Litestar, Request
+from litestar import Litestar, Request, Response
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ControllerRouterHandler
 
@@ -24,6 +24,7 @@ from casework.upkeep import Upkeep
 from casework.web.api_page import ROUTES as API_PAGE
 from casework.web.api_page import openapi_config
 from casework.web.health import ROUTES as HEALTH
+from casework.web.options import answer_options
 from casework.web.security import secure_headers
 
 _MARKS = frozenset({"requires", "signed_in", "public"})
@@ -80,8 +81,9 @@ def create_app(deployment: Deployment) -> Litestar:
     return app
 
 
-async def _before_every_route(request: Request[Any, Any, Any]) -> None:
+async def _before_every_route(request: Request[Any, Any, Any]) -> Response[None] | None:
     require_plain_query(request)
+    return answer_options(request)
 
 
 def _require_marks(app: Litestar) -> None:

@@ -1,0 +1,22 @@
+"""OPTIONS tells every method of a path, in whatever order its handlers were registered."""
+
+from litestar.routes import HTTPRoute
+
+from tests.casework.centre import Centre
+
+
+async def test_every_method_of_a_path_is_told(centre: Centre) -> None:
+    routes = [route for route in centre.app.routes if isinstance(route, HTTPRoute)]
+    several = 0
+    for route in routes:
+        if not route.path_format.startswith(("/api/v1/", "/health/")):
+            continue
+        path = route.path_format.replace("{group}", "social").replace("{", "").replace("}", "")
+        for name in ("case_id", "follow_up_id", "handoff_id", "consent_id", "entry_id", "member_id"):
+            path = path.replace(name, "01936c00-0000-7000-8000-000000000001")
+        answer = await centre.http.options(path)
+        assert answer.status_code == 204, path
+        assert not answer.content
+        assert answer.headers["allow"].split(", ") == sorted(map(str, route.methods)), path
+        several += len(route.methods) > 2
+    assert several >= 3
