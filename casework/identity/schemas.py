@@ -1,7 +1,7 @@
 """Sign-in on the wire."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -62,8 +62,12 @@ class Members(Struct):
     items: list[MemberView]
 
 
+# `\S` alone is read differently: Python's `\s` has U+001C to U+001F and U+0085, that of JSON Schema has U+FEFF.
+_NOT_BLANK: Final = r"[^\s\x1c-\x1f\x85\ufeff]"
+
+
 class Unlocking(Struct, forbid_unknown_fields=True):
-    reason: Annotated[str, Meta(min_length=1, max_length=500, pattern=r"\S")]
+    reason: Annotated[str, Meta(min_length=1, max_length=500, pattern=_NOT_BLANK)]
 
 
 class Unlocked(Struct):

@@ -69,7 +69,7 @@ async def test_unlocking_asks_for_a_step_up_and_a_reason(centre: Centre) -> None
     path = unlocking(centre, "avec.social")
     problem = await client.refused("POST", path, 403, "step_up_needed", json=REASON)
     assert problem["advice"] == ["step_up"]
-    for body in ({}, {"reason": ""}, {"reason": " "}, {"reason": "x" * 501}):
+    for body in ({}, {"reason": ""}, {"reason": " "}, {"reason": "\u0085\ufeff"}, {"reason": "x" * 501}):
         await client.refused("POST", path, 422, "bad_input", json=body)
     assert await centre.journal("avec", action="member.unlock") == []
     denied = await centre.journal("avec", action="member.manage", outcome="denied")
