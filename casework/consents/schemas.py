@@ -9,6 +9,9 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from casework.cases.schemas import Line, Prose
 
+# What must have been done before anything is recorded; the service itself names what was not.
+Done = Annotated[bool, Meta(extra_json_schema={"const": True})]
+
 
 class Means(StrEnum):
     WRITTEN = "written"
@@ -21,14 +24,14 @@ class Representative(Struct, forbid_unknown_fields=True):
 
     name: Line
     capacity: Line
-    conflict_checked: bool
+    conflict_checked: Done
 
 
 class NewConsent(Struct, forbid_unknown_fields=True):
     content_digest: Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
     means: Means
     language: Annotated[str, Meta(min_length=2, max_length=20)]
-    safe_contact_checked: bool
+    safe_contact_checked: Done
     oral_reason: Line | UnsetType = UNSET
     witness: Line | UnsetType = UNSET
     interpreter: Line | UnsetType = UNSET
@@ -36,7 +39,7 @@ class NewConsent(Struct, forbid_unknown_fields=True):
     expires_at: datetime | UnsetType = UNSET
     her_words: Prose | UnsetType = UNSET
     easy_to_read: bool = False
-    refusal_has_no_effect_said: bool | UnsetType = UNSET
+    refusal_has_no_effect_said: Done | UnsetType = UNSET
     copy_given: bool | UnsetType = UNSET
 
 

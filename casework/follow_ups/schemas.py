@@ -11,6 +11,8 @@ from casework.cases.schemas import Line, Prose, Reason
 from policies.vocabulary import Group
 
 Moment = Annotated[datetime, Meta(tz=True)]
+# The service itself says that none is there, as it does of texts that are blank.
+Texts = Annotated[dict[Group, Prose], Meta(extra_json_schema={"minProperties": 1})]
 
 
 class Channel(StrEnum):
@@ -27,7 +29,7 @@ class NewFollowUp(Struct, forbid_unknown_fields=True):
     occurred_at: Moment
     channel: Channel
     duration_minutes: Annotated[int, Meta(ge=0, le=1_440)]
-    content: dict[Group, Prose]
+    content: Texts
     action: Line | UnsetType = UNSET
     next_step: Line | UnsetType = UNSET
 
@@ -40,7 +42,7 @@ class FollowUpCreated(Struct):
 class Correction(Struct, forbid_unknown_fields=True):
     """The texts that change, by group; an empty one takes the group's text back. The others stay as they are."""
 
-    content: dict[Group, Prose]
+    content: Texts
     reason: Reason = ""
 
 

@@ -31,6 +31,7 @@ from casework.json_input import BODY, NotJson, Unreadable
 from casework.problems import BY_STATUS, MEDIA_TYPE, problem_body
 from casework.routing import COOKIE
 from casework.web.examples import EXAMPLES
+from casework.web.links import links_of
 from casework.web.wire_types import CONSTRAINTS, Schema, WireTypes, portable_pattern
 from policies.vocabulary import Action, Advice, Purpose, Role
 
@@ -373,6 +374,9 @@ def _success(operation: Operation, kinds: WireTypes) -> dict[str, Any]:
     response: dict[str, Any] = {"description": HTTPStatus(int(status)).phrase}
     for media_type in operation.generated["responses"][status].get("content", {}):
         response["content"] = {media_type: _content(operation, kinds, media_type)}
+    links = links_of(operation.id)
+    if links:
+        response["links"] = links
     return {status: response}
 
 

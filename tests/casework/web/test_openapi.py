@@ -10,6 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from casework.cases.schemas import CONTENT
 from casework.problems import TYPE_PREFIX
 from casework.web.examples import EXAMPLES
+from casework.web.links import LINKS
 from casework.web.openapi import TAGS
 from policies.vocabulary import Group
 from tests.casework.centre import Centre
@@ -241,3 +242,64 @@ def test_every_body_has_an_example_and_every_example_is_read(
             field = handlers[name].parsed_data_field
             kind = CONTENT[Group(title)] if field is None else field.annotation
             assert msgspec.json.decode(msgspec.json.encode(example), type=kind)
+
+
+def test_every_link_leads_from_an_answer_to_a_parameter(
+    document: dict[str, Any], operations: dict[str, dict[str, Any]], engine_name: str
+) -> None:
+    for name, links in LINKS.items():
+        responses = operations[name]["responses"]
+        (answer,) = (found for status, found in responses.items() if status.startswith("2"))
+        assert answer["links"] == {link.to: link.described() for link in links}
+        assert len(answer["links"]) == len(links)
+        own = {found["name"] for found in operations[name].get("parameters", ()) if "name" in found}
+        for link in links:
+            taken = {found["name"] for found in operations[link.to]["parameters"] if "name" in found}
+            assert set(link.parameters) <= taken, (name, link.to)
+            for expression in (*link.parameters.values(), *link.body.values()):
+                _, _, found = expression.partition("$")
+                if found.startswith("request.path."):
+                    assert found.removeprefix("request.path.") in own, (name, expression)
+                elif found:
+                    pointer = found.removeprefix("response.body#/").rstrip('}"')
+                    schema = answer["content"]["application/json"]["schema"]
+                    assert follow(document, schema, pointer.split("/")), (name, expression)
+
+
+def follow(document: dict[str, Any], schema: dict[str, Any], parts: list[str]) -> bool:
+    """Whether an answer of this schema may hold what a pointer names."""
+    for part in parts:
+        if "$ref" in schema:
+            schema = resolve(document, schema["$ref"])
+        if part.isdecimal():
+            schema = schema["items"]
+        elif part in schema.get("properties", {}):
+            schema = schema["properties"][part]
+        elif "additionalProperties" in schema:
+            schema = schema["additionalProperties"]
+        else:
+            # Content that no schema closes.
+            return schema == {}
+    return True
+
+
+def test_every_operation_on_a_thing_is_the_end_of_a_link(document: dict[str, Any], engine_name: str) -> None:
+    on_things = {
+        found["operationId"]
+        for path, methods in document["paths"].items()
+        for found in methods.values()
+        if "{" in path
+    }
+    assert {link.to for links in LINKS.values() for link in links} == on_things
+
+
+def test_what_must_be_done_and_cannot_be_empty_is_in_the_form(
+    document: dict[str, Any], engine_name: str
+) -> None:
+    schemas = document["components"]["schemas"]
+    consent = schemas["NewConsent"]["properties"]
+    for name in ("safe_contact_checked", "refusal_has_no_effect_said"):
+        assert consent[name] == {"type": "boolean", "const": True}
+    assert schemas["Representative"]["properties"]["conflict_checked"]["const"] is True
+    for name in ("NewFollowUp", "Correction"):
+        assert schemas[name]["properties"]["content"]["minProperties"] == 1

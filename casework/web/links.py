@@ -1,0 +1,99 @@
+"""What may follow an answer: the links of the OpenAPI document, by the operation whose answer they start from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+_ID: Final = "$response.body#/id"
+_FIRST: Final = "$response.body#/items/0/id"
+_ENTRY: Final = "$response.body#/receipt/entry"
+_MATCHING: Final = '"{$response.body#/version}"'
+_CASE: Final = "$request.path.case_id"
+_HANDOFF: Final = "$request.path.handoff_id"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Leads to the operation `to`; `parameters` and `body` hold runtime expressions (OpenAPI 3.1, 4.8.20)."""
+
+    to: str
+    parameters: Mapping[str, str]
+    body: Mapping[str, Any] = field(default_factory=dict)
+
+    def described(self) -> dict[str, Any]:
+        shown: dict[str, Any] = {"operationId": self.to, "parameters": dict(self.parameters)}
+        return shown | ({"requestBody": dict(self.body)} if self.body else {})
+
+
+def _of_a_case(case: str, *operations: str) -> tuple[Link, ...]:
+    return tuple(Link(name, {"case_id": case}) for name in operations)
+
+
+def _of_a_handoff(handoff: str, *operations: str) -> tuple[Link, ...]:
+    return tuple(Link(name, {"handoff_id": handoff}) for name in operations)
+
+
+LINKS: Final[dict[str, tuple[Link, ...]]] = {
+    "list_members": (Link("unlock_member", {"member_id": _FIRST}),),
+    "create_case": _of_a_case(
+        _ID,
+        "view_case",
+        "record_follow_up",
+        "list_follow_ups",
+        "view_assignments",
+        "set_assignments",
+        "draft_handoff",
+        "close_case",
+        "break_glass",
+    ),
+    "list_cases": _of_a_case(_FIRST, "view_case", "list_follow_ups", "break_glass"),
+    "view_case": (
+        Link(
+            "change_group",
+            {"case_id": _CASE, "group": "identity", "If-Match": '"{$response.body#/versions/identity}"'},
+            {"name_in_use": "$response.body#/groups/identity/name_in_use"},
+        ),
+    ),
+    "break_glass": _of_a_case(_CASE, "view_case", "list_follow_ups"),
+    "close_case": _of_a_case(_CASE, "reopen_case"),
+    "reopen_case": _of_a_case(_CASE, "view_case", "close_case"),
+    "record_follow_up": (
+        Link("view_versions", {"follow_up_id": _ID}),
+        Link("correct_follow_up", {"follow_up_id": _ID, "If-Match": _MATCHING}),
+    ),
+    "list_follow_ups": (
+        Link(
+            "correct_follow_up",
+            {"follow_up_id": _FIRST, "If-Match": '"{$response.body#/items/0/version}"'},
+        ),
+    ),
+    "correct_follow_up": (
+        Link("view_versions", {"follow_up_id": _ID}),
+        Link("correct_follow_up", {"follow_up_id": _ID, "If-Match": _MATCHING}),
+    ),
+    "draft_handoff": (
+        Link("review_draft", {"handoff_id": _ID}),
+        Link("give_consent", {"handoff_id": _ID}, {"content_digest": "$response.body#/content_digest"}),
+        Link("cancel", {"handoff_id": _ID}),
+    ),
+    "give_consent": (
+        *_of_a_handoff(_HANDOFF, "send", "cancel"),
+        Link("withdraw", {"consent_id": "$response.body#/consent_id"}),
+    ),
+    "send": (
+        *_of_a_handoff(_HANDOFF, "accept", "refuse", "cancel"),
+        Link("read_proof", {"entry_id": _ENTRY}),
+    ),
+    "accept": (
+        *_of_a_case("$response.body#/case_id", "view_case", "list_follow_ups", "record_follow_up"),
+        *_of_a_handoff(_HANDOFF, "report_outcome"),
+        Link("read_proof", {"entry_id": _ENTRY}),
+    ),
+    "report_outcome": _of_a_handoff(_HANDOFF, "report_outcome"),
+    "read_entries": (Link("read_proof", {"entry_id": _FIRST}),),
+}
+
+
+def links_of(operation: str) -> dict[str, Any]:
+    """The links of an operation's successful answer, each under the name of where it leads."""
+    return {link.to: link.described() for link in LINKS.get(operation, ())}
