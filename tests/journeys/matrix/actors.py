@@ -1,6 +1,6 @@
 """Who tries every route, and what she points at."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -15,12 +15,14 @@ class Side(StrEnum):
 
 
 class Stage(StrEnum):
-    """How far the handoff has come that the actor points at."""
+    """How far the handoff has come that the actor points at, or her case."""
 
     DRAFT = "draft"
     CONSENTED = "consented"
     SENT = "sent"
     LIVE = "live"
+    # No matter of a handoff: the case that is pointed at was closed.
+    CLOSED = "closed"
 
 
 class Actor(StrEnum):
@@ -77,7 +79,7 @@ CAST: Final[Mapping[Side, Mapping[Actor, str]]] = {
     },
 }
 # Who else acts in a row by its `cast`.
-FURTHER: Final = ("planning.auditor", "cidff.auditor")
+FURTHER: Final = ("planning.auditor", "cidff.auditor", "planning.supervisor", "cidff.custodian")
 LOGINS: Final = tuple(dict.fromkeys([*CAST[Side.SENDER].values(), *CAST[Side.RECEIVER].values(), *FURTHER]))
 
 
@@ -85,26 +87,39 @@ LOGINS: Final = tuple(dict.fromkeys([*CAST[Side.SENDER].values(), *CAST[Side.REC
 class Things:
     """What an actor's call may name: her own login, and the things that she tries to get at.
 
-    `tag` marks the texts of the person whom it is about; `version` is that of the case's social group. `code` is a
-    fresh code of the second factor, `pending` a session that waits for it.
+    `worker` is the member who is assigned to the case, `draft` what she keeps about it. `tag` marks the texts of
+    the person whom it is about; `version` is that of the case's social group, `noted` that of its follow-up. `code`
+    makes a fresh code of the second factor, and may move the clock; `pending` is a session that waits for it.
     """
 
     login: str
     member: str
+    worker: str
     case: str
     follow_up: str
+    draft: str
     handoff: str
     consent: str
     digest: str
     entry: str
     tag: str
     version: int
+    noted: int
     pending: str
-    code: str
+    code: Callable[[], str]
 
     def absent(self) -> "Things":
         """The same call for things that there are none of."""
-        return replace(self, case=_new(), follow_up=_new(), handoff=_new(), consent=_new(), entry=_new())
+        return replace(
+            self,
+            worker=_new(),
+            case=_new(),
+            follow_up=_new(),
+            draft=_new(),
+            handoff=_new(),
+            consent=_new(),
+            entry=_new(),
+        )
 
 
 def _new() -> str:

@@ -19,7 +19,8 @@ from tests.casework.centre import CANARY, Centre, assert_problem
 from tests.journeys.matrix.actors import Things
 from tests.journeys.matrix.cells import Call, Cell
 
-# Tables that a refused attempt may write, each for a reason. The journal and the sessions are not looked at.
+# Tables that a refused attempt may write, each for a reason. The journal, the sessions and the
+# counters of tries are not looked at.
 MAY_CHANGE = {"idempotency": "the memory of a key is rolled back with the refusal, and swept when it is read"}
 # Entries that are written before it is proved who she is.
 UNNAMED = {"session.create"}

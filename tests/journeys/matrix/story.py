@@ -14,6 +14,8 @@ from tests.journeys.matrix.actors import CAST, LOGINS, Actor, Side, Stage, Thing
 # The case that is tried, and the one whose handoffs were withdrawn: both opened by the same worker.
 TARGET = "shared"
 RECALLED = "recalled"
+# One more case of that worker, which she has closed.
+CLOSED = "closed"
 _GROUPS = ("identity", "contact", "intake", "safety", "social", "legal", "family")
 _HANDED_OVER = ("identity", "legal")
 # What the others hold: whoever is refused has records of her own.
@@ -45,26 +47,32 @@ class Told:
     steps: Mapping[str, int]
     cases: Mapping[str, str]
     follow_ups: Mapping[str, str]
+    drafts: Mapping[str, str]
     relays: Mapping[str, Relay]
     entry: str
 
     def things(self, centre: Centre, actor: Actor, login: str | None, stage: Stage) -> Things:
         """What the actor points at: of the withdrawn handoffs if she stands after a withdrawal, else the target."""
         case, relay = self._pointed_at(actor, stage)
+        is_senders = case in self.cases.values()
         is_recalled = actor in {Actor.WITHDRAWN_SENDER, Actor.WITHDRAWN_UNOPENED, Actor.WITHDRAWN_OPENED}
         return Things(
             login=login or "nobody.known",
             member=str(centre.member(login)) if login else str(uuid4()),
+            worker=str(centre.member("avec.social" if is_senders else "cidff.jurist")),
             case=case,
             follow_up=self.follow_ups.get(case, str(uuid4())),
+            draft=self.drafts.get(case, str(uuid4())),
             handoff=relay.handoff,
             consent=relay.consent,
             digest=relay.digest,
             entry=self.entry,
             tag=RECALLED if is_recalled else TARGET,
-            version=1 if case in self.cases.values() else 0,
+            version=1 if is_senders else 0,
+            # Hers was corrected once; what was handed over begins anew.
+            noted=2 if is_senders else 1,
             pending=self.pending.get(actor, secrets.token_hex(32)),
-            code=centre.code(login) if login else "000000",
+            code=lambda: centre.code(login) if login else "000000",
         )
 
     def _pointed_at(self, actor: Actor, stage: Stage) -> tuple[str, Relay]:
@@ -77,6 +85,8 @@ class Told:
                 return self.relays["unopened"].case, unopened
             case Actor.WITHDRAWN_OPENED:
                 return self.relays["opened"].case, self.relays["opened"]
+        if stage is Stage.CLOSED:
+            return self.cases[CLOSED], self.relays[Stage.LIVE]
         return self.cases[TARGET], self.relays[stage]
 
 
@@ -85,7 +95,8 @@ async def tell(centre: Centre) -> Told:
     clients = {login: await centre.sign_in(login, step_up=True) for login in LOGINS}
     social, jurist = clients["avec.social"], clients["cidff.jurist"]
     for login, groups in _OWN.items():
-        await _open_case(clients[login], login.replace(".", "_"), groups)
+        own = await _open_case(clients[login], login.replace(".", "_"), groups)
+        await _keep_draft(clients[login], own, login.replace(".", "_"))
     cases = {tag: await _open_case(social, tag, _GROUPS) for tag in (TARGET, RECALLED)}
     await _add_health(centre, clients, cases[TARGET])
     noted = {tag: await _note(social, case, tag) for tag, case in cases.items()}
@@ -102,8 +113,15 @@ async def tell(centre: Centre) -> Told:
     for name in ("live", "opened"):
         page = await jurist.get(f"/cases/{relays[name].case}/follow-ups")
         follow_ups[relays[name].case] = page["items"][0]["id"]
+    drafts = {cases[tag]: await _keep_draft(social, cases[tag], tag) for tag in (TARGET, RECALLED)}
+    for name in ("unopened", "opened"):
+        drafts[relays[name].case] = await _keep_draft(jurist, relays[name].case, RECALLED)
+    # Beside hers, about the same case: nobody's list or key reaches the other one.
+    await _keep_draft(clients["avec.reception"], cases[TARGET], "desk")
     for name in ("untaken", "unopened", "opened"):
         await social.post(f"/consents/{relays[name].consent}/withdrawal", {"means": "oral"}, 200)
+    cases[CLOSED] = await _open_case(social, CLOSED, ("identity",))
+    await social.post(f"/cases/{cases[CLOSED]}/closure", {"reason": "Suivi terminé."}, 200)
     await centre.integrate()
     page = await clients["avec.auditor"].get("/journal/entries?action=case.create&limit=1")
     pending = {actor: await _begin(centre, login) for actor, login in CAST[Side.SENDER].items()}
@@ -115,6 +133,7 @@ async def tell(centre: Centre) -> Told:
         steps=dict(centre._steps),
         cases=cases,
         follow_ups=follow_ups,
+        drafts=drafts,
         relays=relays,
         entry=page["items"][0]["id"],
     )
@@ -150,7 +169,17 @@ async def _add_health(centre: Centre, clients: Mapping[str, Client], case: str) 
 async def _note(client: Client, case: str, tag: str) -> str:
     texts = {group: text_of(tag, group) for group in ("social", "legal")}
     created = await client.post(f"/cases/{case}/follow-ups", follow_up("entretien_juridique", content=texts))
+    corrected = {"content": {"legal": texts["legal"]}, "reason": text_of(tag, "reason")}
+    headers = {"if-match": f'"{created["version"]}"'}
+    await client.post(f"/follow-ups/{created['id']}/corrections", corrected, headers=headers)
     return str(created["id"])
+
+
+async def _keep_draft(client: Client, case: str, tag: str) -> str:
+    draft_id = str(uuid4())
+    body = {"case_id": case, "content": {"text": text_of(tag, "draft")}}
+    await client.request("PUT", f"/drafts/{draft_id}", 200, json=body, headers={"if-none-match": "*"})
+    return draft_id
 
 
 async def _draft(client: Client, case: str, tag: str, noted: str) -> Relay:

@@ -13,12 +13,23 @@ and settle every difference between the two: one of them is wrong.
 from typing import Final
 
 from tests.journeys.matrix.cells import Row
-from tests.journeys.matrix.rows import cases, follow_ups, handoffs, identity, journal, open_to_all
+from tests.journeys.matrix.rows import (
+    case_moves,
+    cases,
+    drafts,
+    follow_ups,
+    handoffs,
+    identity,
+    journal,
+    open_to_all,
+)
 
 ROWS: Final[tuple[Row, ...]] = (
     *identity.ROWS,
     *cases.ROWS,
+    *case_moves.ROWS,
     *follow_ups.ROWS,
+    *drafts.ROWS,
     *handoffs.ROWS,
     *journal.ROWS,
     *open_to_all.ROWS,

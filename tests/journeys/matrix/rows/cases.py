@@ -65,7 +65,12 @@ ROWS = (
             **each(
                 allowed(
                     "case.list",
-                    sees=("target: identity", "recalled: identity", "avec_jurist: identity"),
+                    sees=(
+                        "target: identity",
+                        "recalled: identity",
+                        "closed: identity",
+                        "avec_jurist: identity",
+                    ),
                 ),
                 Actor.RECEPTION,
                 Actor.SUPERVISOR,
@@ -84,8 +89,12 @@ ROWS = (
                 Actor.WITHDRAWN_UNOPENED,
                 Actor.WITHDRAWN_OPENED,
             ),
-            Actor.WITHDRAWN_SENDER: allowed("case.list", sees=("target: identity", "shared: identity")),
-            Actor.ASSIGNED: allowed("case.list", sees=("target: identity", "recalled: identity")),
+            Actor.WITHDRAWN_SENDER: allowed(
+                "case.list", sees=("target: identity", "shared: identity", "closed: identity")
+            ),
+            Actor.ASSIGNED: allowed(
+                "case.list", sees=("target: identity", "recalled: identity", "closed: identity")
+            ),
         },
         fields="items next count count_is_capped items.id items.status items.identity",
     ),

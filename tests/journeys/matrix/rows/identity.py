@@ -1,8 +1,20 @@
-"""`/api/v1/sessions` and `/api/v1/me`: each acts on her own session, and no case is asked about."""
+"""`/api/v1/sessions` and `/api/v1/me`: each acts on her own session; then `/api/v1/members`, her organisation's."""
 
 from tests.casework.centre import PASSWORD
 from tests.journeys.matrix.actors import Actor, Things
-from tests.journeys.matrix.cells import ANONYMOUS, Call, Cell, LikeAssigned, Row, Spoils, allowed, members
+from tests.journeys.matrix.cells import (
+    ANONYMOUS,
+    Call,
+    Cell,
+    LikeAssigned,
+    Row,
+    Spoils,
+    allowed,
+    forbidden,
+    hidden,
+    members,
+    without_content,
+)
 
 
 def _sign_in(at: Things) -> Call:
@@ -12,11 +24,15 @@ def _sign_in(at: Things) -> Call:
 def _second_factor(at: Things) -> Call:
     # The session that waits, not the complete one that every actor brings along.
     headers = {"authorization": f"Bearer {at.pending}"}
-    return Call("/api/v1/sessions/current/second-factor", {"code": at.code}, headers=headers)
+    return Call("/api/v1/sessions/current/second-factor", {"code": at.code()}, headers=headers)
 
 
 def _step_up(_at: Things) -> Call:
     return Call("/api/v1/sessions/current/step-up", {"password": PASSWORD})
+
+
+def _unlock(at: Things) -> Call:
+    return Call(f"/api/v1/members/{at.worker}/unlocking", {"reason": "Elle s’est trompée de mot de passe."})
 
 
 _HER_OWN = LikeAssigned("it acts on her own session, whatever her role, and touches no case")
@@ -56,7 +72,7 @@ ROWS = (
             **members(_HER_OWN),
             Actor.ASSIGNED: allowed(because="it names the asker to herself, and nobody else"),
         },
-        fields="member_id login organisation role professions compartments",
+        fields="member_id login organisation role professions compartments may_open_with",
     ),
     Row(
         "DELETE",
@@ -64,5 +80,34 @@ ROWS = (
         lambda _: Call("/api/v1/sessions/current"),
         {**ANONYMOUS, **members(_HER_OWN), Actor.ASSIGNED: allowed("session.end", status=204)},
         spoils=Spoils.HER_SESSION,
+    ),
+    Row(
+        "GET",
+        "/api/v1/members",
+        lambda _: Call("/api/v1/members"),
+        {
+            **ANONYMOUS,
+            **members(
+                LikeAssigned("a restricted case of hers would be hers to assign, and names colleagues")
+            ),
+            **without_content(forbidden("case.assign")),
+            Actor.ASSIGNED: allowed(because="it names the colleagues of one organisation, and no person"),
+        },
+        fields="items items.id items.login items.role items.professions items.active",
+    ),
+    Row(
+        "POST",
+        "/api/v1/members/{member_id:uuid}/unlocking",
+        _unlock,
+        {
+            **ANONYMOUS,
+            **members(LikeAssigned("accounts are the custodian's matter, whatever else a member may do")),
+            Actor.CUSTODIAN: allowed("member.unlock"),
+            # A custodian too, of another organisation.
+            Actor.PARTNER: hidden("member.unlock"),
+            Actor.ASSIGNED: forbidden("member.manage"),
+        },
+        fields="member_id",
+        cast={Actor.PARTNER: "cidff.custodian"},
     ),
 )

@@ -35,7 +35,8 @@ ROWS = (
         {
             **ANONYMOUS,
             **each(forbidden("journal.read"), *_STAFF),
-            **each(allowed("journal.read"), Actor.AUDITOR, Actor.DPO),
+            # The details are sealed to them: why a follow-up was corrected, and nothing of its texts.
+            **each(allowed("journal.read", sees=("target: reason",)), Actor.AUDITOR, Actor.DPO),
             # Her own journal knows nothing of a case that is not her organisation's.
             **each(allowed("journal.read", fields="items next"), Actor.FOREIGN, Actor.PARTNER),
             **withdrawn(_NO_MATTER),

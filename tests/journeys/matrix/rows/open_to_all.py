@@ -1,4 +1,4 @@
-"""What shows and changes nothing of a person: the files of the API page, and the framework's own document."""
+"""What shows and changes nothing of a person: the probes, the API page, and the framework's own document."""
 
 from tests.journeys.matrix.actors import Actor
 from tests.journeys.matrix.cells import Call, LikeAssigned, Row, allowed, each, unjournaled
@@ -8,6 +8,8 @@ _ALL = each(LikeAssigned("it is open to anyone"), *Actor)
 _SHOWN = {**_ALL, Actor.ASSIGNED: allowed(because=_NOBODY)}
 
 ROWS = (
+    Row("GET", "/health/live", lambda _: Call("/health/live"), _SHOWN, fields="status"),
+    Row("GET", "/health/ready", lambda _: Call("/health/ready"), _SHOWN, fields="status"),
     Row("GET", "/static/{path:path}", lambda _: Call("/static/api.css"), _SHOWN),
     Row("GET", "/api", lambda _: Call("/api"), _SHOWN),
     Row(
