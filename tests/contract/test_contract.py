@@ -1,0 +1,30 @@
+"""What the document says is what the service does: schemathesis on the real service, on both engines.
+
+A new operation is tried as soon as the document has it, and fails here until somebody in `members.MAY` reaches a
+success with what `things` prepares.
+"""
+
+from pathlib import Path
+
+from schemathesis.checks import CHECKS
+
+from tests.casework.centre import Foundation, Urls
+from tests.contract.runs import run
+from tests.contract.serving import served_centre
+
+PHASES = ("examples", "coverage", "fuzzing", "stateful")
+# It needs a bound, and a busy machine is no fault of the service.
+NOT_ASKED = {"max_response_time"}
+
+
+def test_the_service_does_what_its_document_says(founded: tuple[Path, Foundation, Urls]) -> None:
+    with served_centre(*founded) as served:
+        done = run(served)
+    assert not done.failures, "\n\n".join(done.failures)
+    assert {done.phases[name] for name in PHASES} == {"success"}
+    assert set(done.checks) == set(CHECKS.get_all_names()) - NOT_ASKED
+    # Refusals alone would prove little.
+    assert done.succeeded(*PHASES) == done.operations
+    followed = done.succeeded("stateful") & done.linked
+    assert len(followed) > len(done.linked) / 2, sorted(done.linked - followed)
+    assert max(status for _, _, status in done.answers) < 500

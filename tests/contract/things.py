@@ -1,0 +1,89 @@
+"""What stands in the centre before a run, and what of it a request must name to be more than well formed."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from schemathesis import Case
+
+from tests.casework import story
+from tests.casework.centre import PASSWORD, Centre
+
+Body = Callable[[Case], dict[str, Any]]
+GROUPS = ("identity", "social")
+WORKER, ARRIVES = "avec.social", "avec.jurist"
+RECEIVER = "cidff.supervisor"
+
+
+@dataclass(frozen=True)
+class Things:
+    """By operation: parameters of the path (under "" for every operation), and the body of a generated one."""
+
+    paths: Mapping[str, Mapping[str, str]]
+    bodies: Mapping[str, Body]
+
+
+async def prepare(centre: Centre) -> Things:
+    """Make one thing of each kind, in the state that each operation asks for."""
+    social = await centre.sign_in(WORKER, step_up=True)
+    case = await story.open_case(social, "social")
+    closing, closed = await story.open_case(social), await story.open_case(social)
+    await social.post(f"/cases/{closed}/closure", {"reason": "contract"}, expect=200)
+    note = await story.note(social, case, "accompagnement_social", "social")
+    # Of a case of its own: what is sent must be as it was drafted, and the other one is changed.
+    source = await story.open_case(social, "social")
+    draft, cancelled, consented, reviewed = [await story.draft(social, source, *GROUPS) for _ in range(4)]
+    await story.agree(social, consented)
+    sent = [(await story.hand_over(social, source, *GROUPS))[0] for _ in range(3)]
+    _, given = await story.hand_over(social, source, *GROUPS)
+    await story.accept(await centre.sign_in(RECEIVER), sent[0])
+    await centre.integrate()
+    auditor = await centre.sign_in("avec.auditor")
+    (entry,) = (await auditor.get("/journal/entries?limit=1"))["items"]
+    paths = {
+        "": {
+            "case_id": case,
+            "follow_up_id": note,
+            "handoff_id": reviewed["id"],
+            "consent_id": given,
+            "entry_id": entry["id"],
+            "member_id": str(centre.member("avec.psychologist")),
+        },
+        "close_case": {"case_id": closing},
+        "reopen_case": {"case_id": closed},
+        "change_group": {"case_id": case, "group": "social"},
+        "give_consent": {"handoff_id": draft["id"]},
+        "cancel": {"handoff_id": cancelled["id"]},
+        "send": {"handoff_id": consented["id"]},
+        "report_outcome": {"handoff_id": sent[0]},
+        "accept": {"handoff_id": sent[1]},
+        "refuse": {"handoff_id": sent[2]},
+    }
+    return Things(paths, _bodies(centre, draft))
+
+
+def _bodies(centre: Centre, draft: dict[str, Any]) -> Mapping[str, Body]:
+    worker, colleague = str(centre.member(WORKER)), str(centre.member("avec.jurist"))
+    # Nobody loses a case by it: she has none.
+    leaves = str(centre.member("avec.psychologist"))
+    text = {"social": story.told("social")}
+    return {
+        "create_session": lambda _: {"login": WORKER, "password": PASSWORD},
+        "give_second_factor": lambda _: {"code": centre.code(ARRIVES)},
+        "step_up": lambda _: {"password": PASSWORD},
+        "change_group": lambda _: {"summary": story.told("social")},
+        "set_assignments": lambda _: {"members": [worker, colleague]},
+        "reassign": lambda _: {"from": leaves, "to": [colleague]},
+        "record_follow_up": lambda case: {
+            **case.body,
+            "type": "accompagnement_social",
+            "occurred_at": story.OCCURRED_AT,
+            "content": text,
+        },
+        "correct_follow_up": lambda case: {**case.body, "reason": "contract", "content": text},
+        "draft_handoff": lambda case: {**case.body, "to": "cidff", "groups": list(GROUPS), "excluded": []},
+        "give_consent": lambda case: story.consent(
+            draft if case.path_parameters["handoff_id"] == draft["id"] else case.body
+        ),
+        "accept": lambda _: {"members": [str(centre.member(RECEIVER))]},
+    }
