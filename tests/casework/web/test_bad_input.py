@@ -28,10 +28,13 @@ OF_MEMBERS = [address for address in ADDRESSES if ROUTES[address] != PUBLIC]
 # A POST or DELETE that takes no body does not read the one that is sent.
 BODILESS = {
     ("DELETE", "/api/v1/sessions/current"),
+    ("DELETE", "/api/v1/drafts/{draft_id:uuid}"),
     ("POST", "/api/v1/handoffs/{handoff_id:uuid}/sending"),
     ("POST", "/api/v1/handoffs/{handoff_id:uuid}/cancellation"),
 }
 WITH_BODY = [address for address in ADDRESSES if address[0] != "GET" and address not in BODILESS]
+# What a route cannot be asked without.
+PARAMETERS = {"/api/v1/handoffs": {"box": "sent"}, "/api/v1/drafts": {"case_id": str(uuid4())}}
 
 MALFORMED_TOKENS = {
     "words": f"Bearer {CANARY}",
@@ -125,7 +128,7 @@ async def test_a_malformed_cookie_is_401_on_every_route(centre: Centre) -> None:
 
 async def _ask(centre: Centre, method: str, template: str, headers: Any) -> httpx.Response:
     body = {"json": {}} if method in {"POST", "PUT", "PATCH"} else {}
-    params = {"box": "sent"} if template == "/api/v1/handoffs" else {}
+    params = PARAMETERS.get(template, {})
     return await centre.http.request(method, path_of(template), headers=headers, params=params, **body)
 
 
