@@ -182,9 +182,11 @@ async def test_a_draft_that_was_moved_in_the_database_does_not_open(centre: Cent
     }[moved]
     moving = update(draft).where(draft.c.id == UUID(draft_id)).values({moved: value})
     await centre.dba(lambda connection: connection.execute(moving))
-    reader = supervisor if moved == "member_id" else social
+    login, reader = ("avec.supervisor", supervisor) if moved == "member_id" else ("avec.social", social)
     path = f"/drafts/{elsewhere if moved == 'id' else draft_id}"
-    await reader.refused("GET", path, 500, "internal")
+    await reader.refused("GET", path, 500, "sealed_data_damaged")
+    (broken,) = await centre.journal("avec", action="seal.broken")
+    assert broken["entry"]["actor"] == str(centre.member(login))
 
 
 async def test_drafts_go_with_their_case_and_are_sealed_in_the_database(centre: Centre) -> None:
