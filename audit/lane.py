@@ -60,6 +60,12 @@ class Lane:
             self._unsettled.difference_update(number.void, (number.n,))
             self._remember()
 
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether a number was taken of which nobody knows that it is committed or declared void."""
+        with self._lock:
+            return bool(self._unsettled)
+
     def _remember(self) -> None:
         if self._memory is not None:
             self._memory.remember(self._last, self._unsettled)

@@ -76,9 +76,10 @@ class LaneFile:
         self._slots += 1
         return _Slot(self._descriptor, self._slots, log, writer)
 
-    def close(self) -> None:
-        """Forget everything: whatever was not committed by now was answered as an error."""
-        self._path.unlink(missing_ok=True)
+    def close(self, *, is_settled: bool = True) -> None:
+        """Let go of the file, and forget it if every number is settled; else the next start closes its lanes."""
+        if is_settled:
+            self._path.unlink(missing_ok=True)
         os.close(self._descriptor)
 
 

@@ -140,16 +140,17 @@ class Journal:
             org_id = UUID(bytes=log)
             org = (org_id, slugs[org_id]) if log != DEPLOYMENT_LOG else None
             self.record(unit, org, who, Deed("lane.close"))
-        self._lanes.clear()
+        # Once it is committed: what is still open at the end is left to the next start.
+        unit.on_commit(self._lanes.clear)
 
     def close_lane(self, unit: UnitOfWork, org: tuple[UUID, str] | None, abandoned: AbandonedLane) -> None:
         """Declare void what a writer that died took and nobody saw committed; no hole is left, nor one excused."""
         self.record(unit, org, Who(uuid4()), Deed("lane.close"), lane=abandoned.resume())
 
     def end(self) -> None:
-        """A clean end of the process: nothing is left for the next start to close."""
+        """The end of the process: the file goes, unless a lane has numbers for the next start to declare void."""
         if self._file is not None:
-            self._file.close()
+            self._file.close(is_settled=not any(lane.is_unsettled for lane in self._lanes.values()))
 
     def _lane(self, log: bytes) -> Lane:
         lane = self._lanes.get(log)

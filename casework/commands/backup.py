@@ -114,11 +114,11 @@ def _copy(settings: Settings, made: Set, name: str) -> Path:
 
 
 def pack_state(state_dir: Path) -> BinaryIO:
-    """The files of the state directory, without locks and drafts; each of them is only ever replaced as a whole."""
+    """The files of the state directory, each of which is only ever replaced as a whole: no lock, draft or lanes."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
         for path in sorted(state_dir.rglob("*")):
-            if path.is_file() and path.suffix not in {".lock", ".new"}:
+            if path.is_file() and path.suffix not in {".lock", ".new", ".lanes"}:
                 archive.add(path, path.relative_to(state_dir).as_posix())
     packed.seek(0)
     return packed

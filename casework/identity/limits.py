@@ -233,7 +233,9 @@ async def within_limits(database: Database, work: Callable[[UnitOfWork], T]) -> 
 def unlock(deployment: "Deployment", unit: UnitOfWork, login: str) -> None:
     """Forget every try to sign in as `login`; what was refused until now is told to the journal."""
     this = attempt.c.subject == subject_of(deployment.pepper, login)
-    for row in unit.connection.execute(select(attempt).where(this).with_for_update()).all():
+    # In the order of `Held`: whoever is guessing at this moment locks the same rows.
+    locking = select(attempt).where(this).order_by(attempt.c.key).with_for_update()
+    for row in unit.connection.execute(locking).all():
         _tell(deployment, unit, row)
     unit.connection.execute(delete(attempt).where(this))
 
