@@ -71,6 +71,19 @@ LINKS: Final[dict[str, tuple[Link, ...]]] = {
         Link("view_versions", {"follow_up_id": _ID}),
         Link("correct_follow_up", {"follow_up_id": _ID, "If-Match": _MATCHING}),
     ),
+    "search_cases": _of_a_case("$response.body#/items/0/case_id", "view_case", "list_follow_ups"),
+    "save_draft": (
+        Link("view_draft", {"draft_id": _ID}),
+        Link("delete_draft", {"draft_id": _ID}),
+    ),
+    "view_draft": (
+        Link(
+            "save_draft",
+            {"draft_id": _ID, "If-Match": _MATCHING},
+            {"case_id": "$response.body#/case_id", "content": "$response.body#/content"},
+        ),
+    ),
+    "list_drafts": (Link("view_draft", {"draft_id": _FIRST}),),
     "draft_handoff": (
         Link("review_draft", {"handoff_id": _ID}),
         Link("give_consent", {"handoff_id": _ID}, {"content_digest": "$response.body#/content_digest"}),

@@ -399,7 +399,7 @@ def _problems(operation: Operation) -> dict[str, Any]:
         statuses += [400, 413, 415]
     if operation.actions:
         statuses.append(403)
-    if "{" in operation.path:
+    if "{" in operation.path or "case_id" in operation.parameters:
         statuses += [NotFound.status, TooManyRequests.status]
     elif "limited" in operation.handler.opt:
         statuses.append(TooManyRequests.status)

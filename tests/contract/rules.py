@@ -33,6 +33,16 @@ BEYOND_THE_FORM: Final[dict[tuple[str, str], str]] = {
     ("expires_at", "out_of_range"): "the clock decides it",
     ("oral_reason", "needed_for_oral"): _TOGETHER,
     ("witness", "needed_for_oral"): _TOGETHER,
+    ("body", "nothing_to_search_for"): _TOGETHER,
+    ("name", "no_letter"): "words of nothing but blanks and signs are none",
+    (
+        "phone",
+        "not_a_phone_number",
+    ): "a number as people write it has no pattern that is not wrong for somebody",
+    ("If-Match", "missing"): _TOGETHER,
+    ("If-Match", "not_with_if_none_match"): _TOGETHER,
+    ("case_id", "another_case"): _TOGETHER,
+    ("content", "too_large"): "what is counted is its length in bytes",
     ("cursor", "malformed"): "a cursor is opaque: only one that was given is taken",
 }
 

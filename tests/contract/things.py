@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 from schemathesis import Case
 
 from tests.casework import story
-from tests.casework.centre import PASSWORD, Centre
+from tests.casework.centre import PASSWORD, Centre, Client
 
 Body = Callable[[Case], dict[str, Any]]
 GROUPS = ("identity", "social")
@@ -37,6 +38,7 @@ async def prepare(centre: Centre) -> Things:
     sent = [(await story.hand_over(social, source, *GROUPS))[0] for _ in range(3)]
     _, given = await story.hand_over(social, source, *GROUPS)
     await story.accept(await centre.sign_in(RECEIVER), sent[0])
+    composed, thrown_away = [await _compose(social, case) for _ in range(2)]
     await centre.integrate()
     auditor = await centre.sign_in("avec.auditor")
     (entry,) = (await auditor.get("/journal/entries?limit=1"))["items"]
@@ -48,7 +50,9 @@ async def prepare(centre: Centre) -> Things:
             "consent_id": given,
             "entry_id": entry["id"],
             "member_id": str(centre.member("avec.psychologist")),
+            "draft_id": composed,
         },
+        "delete_draft": {"draft_id": thrown_away},
         "close_case": {"case_id": closing},
         "reopen_case": {"case_id": closed},
         "change_group": {"case_id": case, "group": "social"},
@@ -59,10 +63,16 @@ async def prepare(centre: Centre) -> Things:
         "accept": {"handoff_id": sent[1]},
         "refuse": {"handoff_id": sent[2]},
     }
-    return Things(paths, _bodies(centre, draft))
+    return Things(paths, _bodies(centre, case, draft))
 
 
-def _bodies(centre: Centre, draft: dict[str, Any]) -> Mapping[str, Body]:
+async def _compose(client: Client, case: str) -> str:
+    draft, body = str(uuid4()), {"case_id": case, "content": {"social": story.told("social")}}
+    await client.request("PUT", f"/drafts/{draft}", 200, json=body, headers={"if-none-match": "*"})
+    return draft
+
+
+def _bodies(centre: Centre, case: str, draft: dict[str, Any]) -> Mapping[str, Body]:
     worker, colleague = str(centre.member(WORKER)), str(centre.member("avec.jurist"))
     # Nobody loses a case by it: she has none.
     leaves = str(centre.member("avec.psychologist"))
@@ -81,6 +91,7 @@ def _bodies(centre: Centre, draft: dict[str, Any]) -> Mapping[str, Body]:
             "content": text,
         },
         "correct_follow_up": lambda case: {**case.body, "reason": "contract", "content": text},
+        "save_draft": lambda _: {"case_id": case, "content": text},
         "draft_handoff": lambda case: {**case.body, "to": "cidff", "groups": list(GROUPS), "excluded": []},
         "give_consent": lambda case: story.consent(
             draft if case.path_parameters["handoff_id"] == draft["id"] else case.body
