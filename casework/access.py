@@ -14,10 +14,10 @@ import structlog
 from sqlalchemy import select, update
 
 from audit.entry import Outcome
-from casework import case_queries, packets
+from casework import candidates, case_queries, packets
 from casework.act import Act, refusal
 from casework.case_queries import COUNT_CAP
-from casework.cases.tables import break_glass, case_file, case_group
+from casework.cases.tables import break_glass, case_group
 from casework.column_types import Sealed
 from casework.columns import Column
 from casework.errors import MissingKey, NotFound, SealedDataDamaged
@@ -256,17 +256,7 @@ class Access:
 
     def pseudonyms_of(self, cases: Sequence[UUID]) -> list[bytes]:
         """The names under which the journal knows these cases' persons; what was erased has none."""
-        rows = self._act.unit.connection.execute(
-            select(case_file.c.id, case_file.c.pseudonym_part).where(
-                case_file.c.org_id == self._act.org_id, case_file.c.id.in_(cases)
-            )
-        ).all()
-        shreds = self._act.deployment.shreds.of(self._act.org_id, [row.id for row in rows], (PSEUDONYM,))
-        return [
-            pseudonym(bytes(row.pseudonym_part), shreds[row.id, PSEUDONYM])
-            for row in rows
-            if (row.id, PSEUDONYM) in shreds
-        ]
+        return list(candidates.pseudonyms(self._act, cases).values())
 
     def facts_of(self, case_id: UUID) -> CaseFacts | None:
         """The facts of a case for the asker, and nothing else of it; None where it is not there."""

@@ -12,17 +12,19 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+import structlog
 from sqlalchemy import Connection, LargeBinary, Row, and_, select, type_coerce
 
 from casework.act import Act
 from casework.cases.tables import case_file, case_group
 from casework.column_types import raw_id
 from casework.columns import Column
-from casework.errors import NotNow
+from casework.errors import NotNow, SealedDataDamaged
 from casework.facts import case_facts, matches_any
 from casework.shreds import PSEUDONYM, ShredStore
 from crypto.dek import key_row_headers
 from crypto.drop import is_drop_envelope
+from crypto.errors import CryptoError
 from crypto.header import HEADER_SIZE
 from crypto.journal import pseudonym
 from crypto.kek import Kek
@@ -30,6 +32,8 @@ from crypto.opener import FrameReader
 from policies.engine import Decision
 from policies.filters import Cube, minimise
 from policies.vocabulary import READ, Action, Group
+
+log = structlog.get_logger(__name__)
 
 # Beyond it a search would take seconds: an index of sealed match tokens is for that.
 MOST_CANDIDATES = 20_000
@@ -56,6 +60,7 @@ class Candidates:
     group: Group
     rows: Sequence[Row[Any]] = ()
     halves: Mapping[bytes, bytes] = field(default_factory=dict, repr=False)
+    damaged: set[bytes] = field(default_factory=set, repr=False)
 
 
 def searcher_of(act: Act, groups: Sequence[Group]) -> Searcher:
@@ -133,9 +138,7 @@ def open_candidates(
 ) -> Iterator[tuple[bytes, bytes]]:
     """Each candidate's case and record that the searcher's keys open; `only`: of these cases alone.
 
-    Raises:
-        SealBroken: a record was altered or moved.
-
+    One damaged record must not hide the others: it raises the alarm and is noted in `candidates.damaged`.
     """
     readers: dict[bytes, FrameReader] = {}
     for kek in searcher.keks[candidates.group].values():
@@ -152,7 +155,13 @@ def open_candidates(
             or (only is not None and case not in only)
         ):
             continue
-        yield case, found.open(case, generation, dek, half, row, version, frame)
+        try:
+            record = found.open(case, generation, dek, half, row, version, frame)
+        except CryptoError as error:
+            log.critical(SealedDataDamaged.code, case=str(UUID(bytes=case)), error=type(error).__name__)
+            candidates.damaged.add(case)
+            continue
+        yield case, record
 
 
 def pseudonyms(act: Act, cases: Sequence[UUID]) -> dict[UUID, bytes]:

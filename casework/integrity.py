@@ -60,7 +60,8 @@ def check_log(
     return Check(
         f"journal {origin}",
         passed,
-        f"{report.size} écritures, {report.verdict.words}" + "".join(f" ; {words}" for words in failed),
+        f"{report.size} écriture{_s(report.size)}, {report.verdict.words}"
+        + "".join(f" ; {words}" for words in failed),
     )
 
 
@@ -83,10 +84,12 @@ def check_directory(connection: Connection, state_dir: Path, org_id: UUID, slug:
     try:
         directory = verified_directory(connection, Anchors(state_dir), org_id)
     except AnchorMissing:
-        return Check(f"annuaire de {slug}", passed=False, words="le répertoire d’état ne le connaît pas")
+        return Check(f"annuaire de « {slug} »", passed=False, words="le répertoire d’état ne le connaît pas")
     except DirectoryRefused as error:
-        return Check(f"annuaire de {slug}", passed=False, words=f"refusé ({error.fault})")
-    return Check(f"annuaire de {slug}", passed=True, words=f"{directory.epoch} entrées mènent à sa racine")
+        return Check(f"annuaire de « {slug} »", passed=False, words=f"refusé ({error.fault})")
+    return Check(
+        f"annuaire de « {slug} »", passed=True, words=f"{directory.epoch} entrées mènent à sa racine"
+    )
 
 
 def check_cases(found: Soundness, slug: str) -> Check:
@@ -100,7 +103,9 @@ def check_cases(found: Soundness, slug: str) -> Check:
         )
         if count
     ]
-    return Check(f"dossiers de {slug}", not faults, ", ".join([f"{found.cases} dossiers", *faults]))
+    return Check(
+        f"dossiers de « {slug} »", not faults, ", ".join([f"{found.cases} dossier{_s(found.cases)}", *faults])
+    )
 
 
 def check_file(connection: Connection) -> Check:
@@ -158,3 +163,8 @@ def _read_deployment(connection: Connection) -> tuple[str, dict[UUID, str]]:
     mark = find_mark(connection)
     assert mark is not None
     return mark.name, organisation_slugs(connection)
+
+
+def _s(number: int) -> str:
+    # French: none and one are singular.
+    return "s" if number > 1 else ""

@@ -75,7 +75,7 @@ async def export_bundle(request: AnyRequest) -> Response[bytes]:
     exported: list[UUID] = []
 
     def decide(act: Act) -> None:
-        exported.append(service.record_bundle(act)[0])
+        exported.append(service.record_bundle(act))
 
     # The entry is committed first; the bytes follow from one consistent view.
     await perform(request, decide)

@@ -94,8 +94,8 @@ def read_proof(act: Act, entry_id: UUID) -> str:
         raise NotFound("journal.proof", reason="not_found", tried={"entry": str(entry_id)}) from None
 
 
-def record_bundle(act: Act) -> tuple[UUID, str]:
-    """Decide and journal the export of the whole log; returns what the export needs.
+def record_bundle(act: Act) -> UUID:
+    """Decide and journal the export of the whole log; returns the organisation whose log it is.
 
     Raises:
         Conflict: the log has no checkpoint yet.
@@ -104,7 +104,7 @@ def record_bundle(act: Act) -> tuple[UUID, str]:
     decision = act.require_org(Action.JOURNAL_VERIFY)
     _newest_checkpoint(act)
     act.record(Deed("journal.export", policies=decision.policies))
-    return act.org_id, act.identity.slug
+    return act.org_id
 
 
 def _newest_checkpoint(act: Act) -> str:

@@ -66,7 +66,7 @@ async def view_case(request: AnyRequest, case_id: FromPath[UUID]) -> Response[Ca
 @patch(
     "/api/v1/cases/{case_id:uuid}/groups/{group:str}",
     opt=requires(*RECORD.values()),
-    responses=conflicts("key_not_granted"),
+    responses=conflicts("arrival_unopened", "key_not_granted"),
 )
 async def change_group(
     request: AnyRequest,
@@ -178,7 +178,7 @@ async def search_cases(request: AnyRequest, data: JSONBody[Search]) -> Response[
         request,
         lambda act: search.ask(act, wanted),
         lambda deployment, searcher: search.find(deployment, searcher, wanted),
-        lambda act, cases: search.show(act, wanted, cases),
+        lambda act, found: search.show(act, wanted, *found),
     )
 
 

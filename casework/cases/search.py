@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct
 from sqlalchemy import Connection
 
+from audit.entry import Outcome
 from casework.act import Act
 from casework.candidates import (
     Candidates,
@@ -23,7 +24,7 @@ from casework.candidates import (
 from casework.cases.matching import Person, Wanted, name_scores, phone_number, phones_in, score, words_of
 from casework.cases.schemas import Found, Search, SearchResult
 from casework.deployment import Deployment
-from casework.errors import bad_field
+from casework.errors import SealedDataDamaged, bad_field
 from casework.identity import limits
 from casework.journal import Deed, Touched
 from casework.json_input import BODY
@@ -93,8 +94,8 @@ def ask(act: Act, wanted: Wanted) -> Searcher:
     return searcher
 
 
-async def find(deployment: Deployment, searcher: Searcher, wanted: Wanted) -> list[UUID]:
-    """The cases that fit best, outside any unit of work: the writer goes on meanwhile, and so does the loop."""
+async def find(deployment: Deployment, searcher: Searcher, wanted: Wanted) -> tuple[list[UUID], bool]:
+    """The cases that fit best, and whether a record did not open; outside any unit of work, so that none waits."""
 
     def read(connection: Connection) -> list[Candidates]:
         return [
@@ -104,10 +105,10 @@ async def find(deployment: Deployment, searcher: Searcher, wanted: Wanted) -> li
     stored = await deployment.database.snapshot(read, searcher.org_id)
     async with deployment.search_turn:
         found = await asyncio.to_thread(matches, searcher, wanted, stored)
-    return [match.case_id for match in found]
+    return [match.case_id for match in found], any(candidates.damaged for candidates in stored)
 
 
-def show(act: Act, wanted: Wanted, cases: Sequence[UUID]) -> SearchResult:
+def show(act: Act, wanted: Wanted, cases: Sequence[UUID], is_damaged: bool) -> SearchResult:
     """Decide and compare anew for the cases that were found, journal what is shown, and show it.
 
     What was typed is a detail of the entry, sealed to the auditor.
@@ -124,6 +125,8 @@ def show(act: Act, wanted: Wanted, cases: Sequence[UUID]) -> SearchResult:
     for row in (row for candidates in stored for row in candidates.rows):
         rows.setdefault(UUID(bytes=row.case_id), []).append((row.row, row.version))
     act.unit.touched()
+    if is_damaged:
+        act.record(Deed("seal.broken", outcome=Outcome.FAILED, reason=SealedDataDamaged.code))
     act.record(
         Deed(
             "case.search",

@@ -158,7 +158,7 @@ async def _inspect_organisation(
         found = thin(engine, counts, advance)
     return [
         Finding(
-            f"« {slug} » : le compartiment « {compartment} » a {persons} détentrice(s) au lieu de deux",
+            f"« {slug} » : le compartiment « {compartment} » a {persons} détentrice au lieu de deux",
             "ajoutez un membre avec « casework member add »",
         )
         for compartment, persons in found.items()

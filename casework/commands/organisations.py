@@ -231,7 +231,7 @@ def _require_holders(engine: Engine, accounts: Sequence[Sequence[Position]]) -> 
         found = thin(engine, counts, advance)
     for compartment, count in found.items():
         click.echo(
-            f"Attention : le compartiment « {compartment} » aura {count} détentrice(s) au lieu de deux ; "
+            f"Attention : le compartiment « {compartment} » aura {count} détentrice au lieu de deux ; "
             + (_ALONE if count else _NOBODY),
             err=True,
         )

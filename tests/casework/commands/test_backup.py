@@ -146,7 +146,7 @@ def test_a_backup_of_a_running_service_is_restored_elsewhere_and_everything_veri
     assert (ran.code, ran.err) == (0, ""), ran
     checked = target.run("check")
     assert (checked.code, "✗" in checked.out) == (0, False), checked
-    assert "1 dossiers" in checked.out
+    assert "1 dossier" in checked.out
     # The key that was printed at the founding verifies the log under its new origin too.
     verified = target.run("audit", "verify", "--database", "avec", "--key", founded.key("avec"))
     assert (verified.code, "restauré à l’écriture" in verified.out) == (0, True), verified

@@ -123,4 +123,5 @@ async def test_a_stop_puts_everything_that_waits_into_the_journal(own_demo: Demo
         answer = await http.post("/api/v1/sessions", json={"login": "nobody", "password": "nothing"})
         assert answer.status_code == 401
     assert count(own_demo, "audit_inbox") == 0
-    assert count(own_demo, "audit_entry") == before + 1
+    # The refusal, and the end of the writer's lane.
+    assert count(own_demo, "audit_entry") == before + 2
