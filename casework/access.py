@@ -268,13 +268,16 @@ class Access:
         rows = case_queries.LOAD.rows(act.unit.connection, self._values(case_id))
         if not rows:
             raise NotFound("case.open", reason="not_found", tried={"case": str(case_id)})
-        first = rows[0]
+        first, facts = rows[0], facts_of_row(rows[0])
         shreds = act.deployment.shreds.of(act.org_id, [case_id], _EVERY_HALF)
+        if len(shreds) < len(_EVERY_HALF) and not act.decide_case(Action.CASE_LIST, facts).allowed:
+            # What is missing of a case that she may not know of must not tell that it is there.
+            raise NotFound("case.open", reason="not_found", tried={"case": str(case_id)})
         return LoadedCase(
             id=case_id,
             status=Status(first.status),
             version=first.case_version,
-            facts=facts_of_row(first),
+            facts=facts,
             pseudonym=pseudonym(bytes(first.pseudonym_part), _shred(shreds, case_id, PSEUDONYM)),
             groups={Group(row.compartment): row for row in rows},
             shreds={group: _shred(shreds, case_id, group) for group in Group},

@@ -138,6 +138,8 @@ class _Prepared:
 
 def _prepare(statement: Any, dialect: Dialect) -> _Prepared:
     compiled = statement.compile(dialect=dialect)
+    # A list of values is written out by SQLAlchemy at each execution, and by nobody here.
+    assert "POSTCOMPILE" not in compiled.string
     binds = [
         (name, compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect))
         for name in compiled.positiontup or ()

@@ -25,8 +25,8 @@ def reassign(act: Act, wanted: Reassignment) -> Reassigned:
     """Put `to` and `teams` in the place of `from_` on up to `BATCH` cases that the asker may assign.
 
     Whoever else is assigned stays. A case that the asker may not assign (restricted, a conflict of her own), or
-    that one of `to` has declared a conflict with, is left and counted. What waits beyond the batch is moved by
-    asking again.
+    that one of `to` has declared a conflict with, is left: how many, the auditor alone is told, for it would betray
+    a case that is hidden from the asker. What waits beyond the batch is moved by asking again.
 
     Raises:
         Forbidden: she does not assign cases but those that name her.
@@ -46,7 +46,7 @@ def reassign(act: Act, wanted: Reassignment) -> Reassigned:
 
 
 def review_reassignment(act: Act, wanted: Reassignment) -> Reassigned:
-    """For a replay: nothing is moved again, and what is left or waits is counted anew."""
+    """For a replay: nothing is moved again, and what waits is counted anew."""
     _require_allowed(act, wanted)
     return _record(act, wanted, [], [])
 
@@ -146,10 +146,11 @@ def _record(act: Act, wanted: Reassignment, cases: Sequence[UUID], policies: Seq
                 "from": str(wanted.from_),
                 "to": [str(member) for member in wanted.to],
                 "teams": [str(team) for team in wanted.teams],
+                "left": still - waiting,
             },
         )
     )
-    return Reassigned(moved=len(cases), left=still - waiting, waiting=waiting)
+    return Reassigned(moved=len(cases), waiting=waiting)
 
 
 def _count(act: Act, conditions: Sequence[ColumnElement[bool]]) -> int:

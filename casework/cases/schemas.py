@@ -171,10 +171,9 @@ class Reassignment(Struct, forbid_unknown_fields=True, rename={"from_": "from"})
 
 
 class Reassigned(Struct):
-    """How many cases were moved, are left because they may not be, and wait for the same request once more."""
+    """How many cases were moved, and wait for the same request once more."""
 
     moved: int
-    left: int
     waiting: int
 
 

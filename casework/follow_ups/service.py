@@ -20,11 +20,13 @@ from casework.follow_ups.schemas import FollowUpCreated, FollowUpPage, FollowUpV
 from casework.follow_ups.tables import follow_up, follow_up_frame
 from casework.follow_ups.types import HEAD_GROUP
 from casework.ids import new_id
+from crypto.errors import SealBroken
 from policies.vocabulary import RECORD, Group
 
 PAGE_LIMIT = 100
 # A slip of the keyboard before it: and some years have no time in UTC that a database can hold.
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 _HEAD_FIELDS = ("type", "channel", "duration_minutes", "action", "next_step")
 # Beside the head's fields, what a group's record may hold: its text, and why that was corrected.
 TEXT = "text"
@@ -107,10 +109,12 @@ def parse_cursor(text: str | None) -> tuple[datetime, UUID] | None:
         return None
     moment, _, last = text.partition("~")
     try:
-        cursor = datetime.fromisoformat(moment), UUID(last)
-    except ValueError:
+        given, follow_up_id = datetime.fromisoformat(moment), UUID(last)
+        # A moment at the edge of the calendar may lie beyond it in UTC.
+        cursor = given.astimezone(UTC), follow_up_id
+    except (ValueError, OverflowError):
         raise bad_field("cursor", "malformed") from None
-    if cursor[0].tzinfo is None:
+    if given.tzinfo is None or not EARLIEST <= cursor[0] <= LATEST:
         raise bad_field("cursor", "malformed")
     return cursor
 
@@ -156,14 +160,22 @@ def frames_of(act: Act, heads: Sequence[Any]) -> dict[UUID, list[Any]]:
     """What stands at each head's version: of each group, the frame of the highest version that has one.
 
     A frame is bound to its version, so a correction copies none: the groups it leaves alone keep theirs.
+
+    Raises:
+        SealBroken: a version has no frame at all: to delete a correction's would bring back what it corrected.
+
     """
     newest: dict[UUID, dict[str, Any]] = {head.id: {} for head in heads}
     versions = {head.id: head.version for head in heads}
+    written: dict[UUID, set[int]] = {head.id: set() for head in heads}
     for row in all_frames_of(act, list(newest)):
+        written[row.follow_up_id].add(row.version)
         standing = newest[row.follow_up_id]
         known = standing.get(row.compartment)
         if row.version <= versions[row.follow_up_id] and (known is None or known.version < row.version):
             standing[row.compartment] = row
+    if any(not written[one].issuperset(range(2, version + 1)) for one, version in versions.items()):
+        raise SealBroken("a version without a record")
     return {follow_up_id: list(standing.values()) for follow_up_id, standing in newest.items()}
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, delete, select, update
 from structlog.testing import capture_logs
 
 from casework.cases.tables import case_group
@@ -24,7 +24,7 @@ def alarm() -> Iterator[None]:
     with capture_logs() as logs:
         yield
     kinds = {line.get("error") for line in logs if line["log_level"] in {"error", "critical"}}
-    assert kinds <= {"SealBroken", "CommitmentMismatch"}
+    assert kinds <= {"SealBroken", "CommitmentMismatch", "ShredMissing"}
     assert kinds
     assert CANARY not in str(logs)
 
@@ -107,7 +107,9 @@ async def test_a_civil_status_put_where_the_identity_stands_does_not_open(centre
     own = await _values(centre, case, "identity", "frame", "legal_name")
     await _put(centre, case, "identity", {"frame": own["legal_name"]})
     await _refuse_to_open(social, f"/cases/{case}")
-    await _refuse_to_open(social, "/cases")
+    with alarm():
+        (listed,) = (await social.get("/cases"))["items"]
+    assert (listed["identity"], listed["problem"]) == (None, "sealed_data_damaged")
     await _put(centre, case, "identity", own)
     assert (await social.get("/cases"))["items"][0]["identity"] == {"name_in_use": "Inès"}
 
@@ -152,6 +154,29 @@ async def test_a_follow_ups_record_moved_to_another_follow_up_does_not_open(cent
     await _refuse_to_open(social, f"/cases/{case}/follow-ups")
     await centre.dba(lambda connection: connection.execute(put(own)))
     assert len((await social.get(f"/cases/{case}/follow-ups"))["items"]) == 2
+
+
+async def test_a_case_without_a_half_is_as_absent_as_ever_to_who_may_not_know_of_it(centre: Centre) -> None:
+    social, jurist = await centre.sign_in("avec.social"), await centre.sign_in("avec.jurist")
+    case = await open_case(social, "social")
+    gone = delete(shred).where(shred.c.owner_id == UUID(case), shred.c.purpose == "social")
+    await Administrator(centre.urls.shreds).run(lambda connection: connection.execute(gone))
+    await _refuse_to_open(social, f"/cases/{case}")
+    hidden = await jurist.request("GET", f"/cases/{case}")
+    absent = await jurist.request("GET", f"/cases/{uuid4()}")
+    assert (hidden.status_code, hidden.content) == (404, absent.content)
+
+
+async def test_a_correction_whose_record_was_deleted_does_not_bring_the_old_text_back(centre: Centre) -> None:
+    social = await centre.sign_in("avec.social")
+    case = await open_case(social, "social")
+    noted = await note(social, case, "accompagnement_social", "social")
+    correction = {"reason": "adresse compromise", "content": {"social": "Ne plus y aller."}}
+    path = f"/follow-ups/{noted}/corrections"
+    await social.request("POST", path, 201, json=correction, headers={"if-match": '"1"'})
+    this = (follow_up_frame.c.follow_up_id == UUID(noted), follow_up_frame.c.version == 2)
+    await centre.dba(lambda connection: connection.execute(delete(follow_up_frame).where(*this)))
+    await _refuse_to_open(social, f"/cases/{case}/follow-ups")
 
 
 async def test_without_its_other_half_a_key_opens_nothing(centre: Centre) -> None:

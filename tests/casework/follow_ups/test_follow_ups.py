@@ -185,7 +185,8 @@ async def test_pages_of_a_timeline_have_no_gap_and_no_double(centre: Centre) -> 
         seen += [item["id"] for item in page["items"]]
         cursor = page["next"]
     assert sorted(seen) == sorted(recorded)
-    for malformed in ("x", "2026-01-01~x", "~"):
+    beyond = ("0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-14:00", "1801-01-01T00:00:00Z")
+    for malformed in ("x", "2026-01-01~x", "~", *(f"{moment}~{uuid4()}" for moment in beyond)):
         path = f"/cases/{case}/follow-ups?cursor={malformed}"
         await social.refused("GET", path, 422, "bad_input")
 

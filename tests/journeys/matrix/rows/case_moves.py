@@ -137,7 +137,7 @@ ROWS = (
             # Whoever works on a case does not choose who else does.
             Actor.ASSIGNED: forbidden("case.assign"),
         },
-        fields="moved left waiting",
+        fields="moved waiting",
         cast={Actor.FOREIGN: "planning.supervisor", Actor.PARTNER: "cidff.supervisor"},
     ),
     Row(
