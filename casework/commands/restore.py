@@ -24,6 +24,7 @@ from casework.dumps import engine_of, put_back
 from casework.restoring import Restored, begin_again, integrate_restored
 from casework.settings import Settings, from_environment
 from casework.shreds import ShredStore
+from casework.sqlite import sessions_file
 from crypto.pepper import FileKeyProvider, Pepper
 from crypto.recovery import join_shares, recovery_key
 from crypto.secret import Secret
@@ -68,7 +69,10 @@ def restore(manifest: Path, key: VerificationKey, newer: Path | None, shares: Pa
         if not keeps_halves:
             halves.require_whole(Part.SHREDS)
     private = recovery_key(join_shares(read_shares(shares) if shares else _ask_shares())).private
-    with _new_state(settings, backup, private) as state_dir, _discarded_on_failure(settings):
+    with (
+        _new_state(settings, backup, private) as state_dir,
+        _discarded_on_failure(settings, keeps_halves=keeps_halves),
+    ):
         with progress("Base"), backup.open(Part.DATABASE, private) as chunks:
             put_back(owner_url(settings), chunks)
         restored = _go_on(settings, state_dir, pepper)
@@ -113,7 +117,8 @@ def _require_fitting(settings: Settings, backup: Backup, halves: Backup) -> None
 
 def _require_empty(settings: Settings) -> None:
     if settings.is_sqlite:
-        is_empty = not settings.sqlite_path.exists()
+        # A log that was left beside a file that was moved away would be played into the restored one.
+        is_empty = not any(file.exists() for file in _sqlite_files(settings.sqlite_path))
     else:
         is_empty = as_owner(
             settings,
@@ -137,8 +142,8 @@ def _has_halves(settings: Settings) -> bool:
     if asyncio.run(_holds_any(url)):
         return True
     if url.get_backend_name() == "sqlite":
-        for file in path.parent.glob(path.name + "*"):
-            file.unlink()
+        for file in _sqlite_files(path):
+            file.unlink(missing_ok=True)
     return False
 
 
@@ -174,18 +179,35 @@ def _new_state(settings: Settings, backup: Backup, private: Secret) -> Iterator[
 
 
 @contextmanager
-def _discarded_on_failure(settings: Settings) -> Iterator[None]:
-    """A database that was refused must not be served: its file goes; on PostgreSQL the operator drops it."""
+def _discarded_on_failure(settings: Settings, *, keeps_halves: bool) -> Iterator[None]:
+    """What was refused must not be served: files that were made go; on PostgreSQL the operator drops it.
+
+    Only names that this run makes and that were free before it: what somebody keeps beside them is left.
+    """
+    made = [file for file in _files_made(settings, keeps_halves=keeps_halves) if not file.exists()]
     try:
         yield
     except BaseException:
-        if settings.is_sqlite:
-            for file in settings.sqlite_path.parent.glob(settings.sqlite_path.stem + "*"):
-                if file != Path(settings.shred_url.database or ""):
-                    file.unlink()
-        else:
-            click.echo("La base rétablie est refusée : supprimez-la et recréez-la vide.", err=True)
+        for file in made:
+            file.unlink(missing_ok=True)
+        if not settings.is_sqlite:
+            click.echo("La base rétablie est refusée : supprimez-la et recréez-la vide.", err=True)
         raise
+
+
+def _files_made(settings: Settings, *, keeps_halves: bool) -> list[Path]:
+    """Every file that a restore may leave where the databases are; none on a server."""
+    databases: list[Path] = []
+    if settings.is_sqlite:
+        databases += [settings.sqlite_path, sessions_file(settings.sqlite_path)]
+    if not keeps_halves and settings.shred_url.get_backend_name() == "sqlite":
+        databases.append(Path(settings.shred_url.database or ""))
+    return [file for database in databases for file in _sqlite_files(database)]
+
+
+def _sqlite_files(path: Path) -> list[Path]:
+    """A SQLite database's file and those that SQLite keeps beside it."""
+    return [path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm", "-journal")]
 
 
 def _ask_shares() -> list[str]:
