@@ -7,7 +7,7 @@ kept what `casework init` printed can check). The sealed files are streams of `c
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import sha256
@@ -158,32 +158,45 @@ class Backup:
             BackupRefused: it is missing, altered, or of another set.
 
         """
-        described = self.manifest.files[part]
-        digest = sha256()
-        try:
-            with (self.folder / described.name).open("rb") as file:
-                while block := file.read(_BLOCK):
-                    digest.update(block)
-                file.seek(0)
-                head = read_head(file)
-        except OSError:
-            raise BackupRefused(f"{described.name} : ce fichier manque ou est illisible.") from None
-        except CryptoError:
-            raise BackupRefused(f"{described.name} : ce n’est pas un fichier de sauvegarde.") from None
-        expected = (self.manifest.set.bytes, part.number, self.manifest.made_at)
-        if digest.hexdigest() != described.sha256 or (head.set_id, head.part, head.made_at) != expected:
-            raise BackupRefused(f"{described.name} : ce n’est pas le fichier qui a été sauvegardé.")
+        with self._source(part) as source:
+            while source.read(_BLOCK):
+                pass
 
     @contextmanager
     def open(self, part: Part, private: Secret) -> Iterator[Iterator[bytes]]:
-        """The content of a file, in chunks. Call `require_whole` first: only then is each of them the right one.
+        """The content of a file, in chunks, read to its end; the last comes only if the file is the right one.
+
+        Whoever may write there can exchange a file that `require_whole` has passed, and seal another: the public
+        half suffices. So what was made of the chunks must be thrown away if this raises.
 
         Raises:
+            BackupRefused: the file is missing, altered, or of another set.
             SealBroken: the file was sealed to another key.
 
         """
-        with (self.folder / self.manifest.files[part].name).open("rb") as file:
-            yield open_stream(private, file)
+        with self._source(part) as source:
+            chunks = open_stream(private, source)
+            yield chunks
+            for _ in chunks:
+                # A reader that has enough before the end has seen what is not verified yet.
+                pass
+
+    @contextmanager
+    def _source(self, part: Part) -> Iterator["_Described"]:
+        described = self.manifest.files[part]
+        with ExitStack() as stack:
+            try:
+                file = stack.enter_context((self.folder / described.name).open("rb"))
+                head = read_head(file)
+                file.seek(0)
+            except OSError:
+                raise _unreadable(described) from None
+            except CryptoError:
+                raise BackupRefused(f"{described.name} : ce n’est pas un fichier de sauvegarde.") from None
+            expected = (self.manifest.set.bytes, part.number, self.manifest.made_at)
+            if (head.set_id, head.part, head.made_at) != expected:
+                raise _exchanged(described)
+            yield _Described(file, described)
 
     def read(self, part: Part, private: Secret) -> BytesIO:
         """The whole content of a small file."""
@@ -225,6 +238,33 @@ class _Hashing:
     def write(self, data: bytes, /) -> None:
         self.digest.update(data)
         self._file.write(data)
+
+
+class _Described:
+    """Reads through, hashes what was read, and refuses at the end what is not the file that the manifest means."""
+
+    def __init__(self, file: BinaryIO, described: SealedFile) -> None:
+        self._file = file
+        self._described = described
+        self._digest = sha256()
+
+    def read(self, size: int, /) -> bytes:
+        try:
+            data = self._file.read(size)
+        except OSError:
+            raise _unreadable(self._described) from None
+        self._digest.update(data)
+        if not data and self._digest.hexdigest() != self._described.sha256:
+            raise _exchanged(self._described)
+        return data
+
+
+def _unreadable(described: SealedFile) -> BackupRefused:
+    return BackupRefused(f"{described.name} : ce fichier manque ou est illisible.")
+
+
+def _exchanged(described: SealedFile) -> BackupRefused:
+    return BackupRefused(f"{described.name} : ce n’est pas le fichier qui a été sauvegardé.")
 
 
 @contextmanager

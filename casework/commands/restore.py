@@ -192,6 +192,8 @@ def _discarded_on_failure(settings: Settings, *, keeps_halves: bool) -> Iterator
             file.unlink(missing_ok=True)
         if not settings.is_sqlite:
             click.echo("La base rétablie est refusée : supprimez-la et recréez-la vide.", err=True)
+        if not keeps_halves and settings.shred_url.get_backend_name() != "sqlite":
+            click.echo("Supprimez et recréez vide aussi le magasin d’effacement, qui l’était.", err=True)
         raise
 
 

@@ -1,16 +1,27 @@
-"""A restore that is refused harms nothing that somebody keeps."""
+"""A restore that is refused harms nothing that somebody keeps, and leaves nothing that could be served."""
 
+import io
+import json
 import shutil
+import tarfile
 from pathlib import Path
+from uuid import UUID, uuid4
 
 import pytest
 
+from casework.backups import Part, read_key
+from casework.commands import restore as command
+from casework.commands.secret_files import read_shares
 from casework.sqlite import sessions_file
+from crypto.recovery import recovery_key
+from crypto.secret import Secret
+from crypto.stream import StreamHead, seal_stream
 from tests.casework.commands.place import Place
 from tests.casework.commands.test_backup import (
     make_key,
     make_key_again,
     on_sqlite,
+    opened,
     programs,
     restore,
     take,
@@ -72,3 +83,75 @@ def test_writes_that_were_left_behind_are_not_played_into_a_restored_database(
     ran = restore(target, founded, manifest, shares)
     assert (ran.code, "CASEWORK_DATABASE_URL" in ran.err) == (1, True), ran
     assert contents(left.parent) == {left.name: b"writes of another file"}
+
+
+def with_planted_file(state: bytes) -> bytes:
+    """The archive of a state directory, with a file more."""
+    packed = io.BytesIO(state)
+    with tarfile.open(fileobj=packed, mode="a") as archive:
+        archive.addfile(tarfile.TarInfo("planted.json"))
+    return packed.getvalue()
+
+
+def exchange(
+    manifest: Path, part: Part, content: bytes, public: bytes | None, of_set: UUID | None = None
+) -> str:
+    """Seal a content in the place of a file, as anybody can who reads the public half; returns the file's name."""
+    assert public is not None
+    described = json.loads(manifest.read_bytes().split(b"\n")[0])
+    set_id = of_set or UUID(described["set"])
+    head = StreamHead(set_id.bytes, part.number, described["made_at"], public)
+    name: str = described["files"][part]["name"]
+    with (manifest.parent / name).open("wb") as file:
+        seal_stream(head, io.BytesIO(content), file)
+    return name
+
+
+@pytest.mark.parametrize("part", list(Part))
+@pytest.mark.parametrize("is_padded", [False, True], ids=["resealed", "padded"])
+def test_a_file_exchanged_after_it_was_verified_is_refused_and_nothing_of_it_stays(
+    founded: Place, target: Place, monkeypatch: pytest.MonkeyPatch, part: Part, is_padded: bool
+) -> None:
+    """While the shares are asked for, by who may write where the backup lies. Its head is the manifest's.
+
+    Padded: PostgreSQL's program stops reading where its archive ends, long before the end of the file.
+    """
+    shares, manifest = make_key(founded), take(founded)
+    content = opened(manifest, shares, part)
+    forged = with_planted_file(content) if part is Part.STATE else content
+    forged += bytes(1_000_000 if is_padded else 0)
+    names = []
+
+    def while_shares_are_typed(path: Path) -> list[str]:
+        names.append(exchange(manifest, part, forged, read_key(founded.state)))
+        return read_shares(path)
+
+    monkeypatch.setattr(command, "read_shares", while_shares_are_typed)
+    ran = restore(target, founded, manifest, shares)
+    assert (ran.code, names[0] in ran.err) == (1, True), ran
+    assert list(target.state.iterdir()) == []
+    assert list((target.folder / "data").iterdir()) == []
+    if target.urls and part is not Part.STATE:
+        assert "supprimez-la" in ran.err
+        assert "magasin d’effacement" in ran.err
+
+
+@on_sqlite
+@pytest.mark.parametrize("part", list(Part))
+def test_a_file_of_another_set_is_refused_before_any_of_it_is_opened(
+    founded: Place, target: Place, monkeypatch: pytest.MonkeyPatch, part: Part
+) -> None:
+    """Sealed to a key that the shares do not open: that is not what is said."""
+    shares, manifest = make_key(founded), take(founded)
+    unknown = recovery_key(Secret.random()).public
+    names = []
+
+    def while_shares_are_typed(path: Path) -> list[str]:
+        names.append(exchange(manifest, part, b"", unknown, uuid4()))
+        return read_shares(path)
+
+    monkeypatch.setattr(command, "read_shares", while_shares_are_typed)
+    ran = restore(target, founded, manifest, shares)
+    assert (ran.code, names[0] in ran.err) == (1, True), ran
+    assert list(target.state.iterdir()) == []
+    assert list((target.folder / "data").iterdir()) == []
