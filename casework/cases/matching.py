@@ -27,6 +27,9 @@ _LIGATURES = {"Œ": "OE", "Æ": "AE", "Ø": "O", "Ł": "L", "Đ": "D"}
 # At most so many neighbours are tried as one word ("de la Tour", "Delatour").
 _JOINED = 3
 _MOST_WORDS = 8
+# Of one person. Nobody has more; but what a partner handed over passed no schema, and others wait meanwhile.
+_MOST_NAMES = 40
+_MOST_LETTERS = 2_000
 
 # Two words less alike than this are two words: one letter of four may differ, or two neighbours be swapped.
 _ALIKE = 0.75
@@ -70,12 +73,16 @@ class Wanted:
 
 
 def name_scores(typed: str, people: Sequence[Sequence[str]]) -> list[float]:
-    """How well each person's names, taken together, hold the name: 0 (not at all) to 1 (word for word)."""
+    """How well each person's names, taken together, hold the name: 0 (not at all) to 1 (word for word).
+
+    Of each person at most 40 names and 2,000 letters are compared.
+    """
     readings = _readings(typed)
     wanted = {word for reading in readings for word in reading}
     # One text for all: folding and splitting ten thousand names one by one takes longer than opening them.
-    text = _folded(_PERSON.join(" ".join(names).replace(_PERSON, " ") for names in people))
-    held = [line.split() for line in text.split(_PERSON)][: len(people)]
+    text = _folded(_PERSON.join(_compared(names) for names in people))
+    # Once more: one character can unfold to six (U+3316) and more.
+    held = [line[:_MOST_LETTERS].split() for line in text.split(_PERSON)][: len(people)]
     _join_neighbours(held, {word[0] for word in wanted})
     likeness = _likeness(wanted, {word for words in held for word in words})
     near = {word for alike in likeness.values() for word in alike}
@@ -106,8 +113,8 @@ def score(wanted: Wanted, person: Person, by_name: float) -> float:
 
 
 def phones_in(text: str) -> set[str]:
-    """Every phone number of a line, in E.164."""
-    found = (phone_number(part) for part in _BETWEEN_PHONES.split(text))
+    """Every phone number of a line's first 2,000 letters, in E.164."""
+    found = (phone_number(part) for part in _BETWEEN_PHONES.split(text[:_MOST_LETTERS]))
     return {number for number in found if number is not None}
 
 
@@ -125,6 +132,10 @@ def _confirms(one: str, held: Collection[str], *, alone: bool) -> float:
     if alone:
         return 0.0
     return _ANOTHER if held else _UNKNOWN
+
+
+def _compared(names: Sequence[str]) -> str:
+    return " ".join(names[:_MOST_NAMES])[:_MOST_LETTERS].replace(_PERSON, " ")
 
 
 def _folded(text: str) -> str:

@@ -29,7 +29,7 @@ class Identity(Struct, forbid_unknown_fields=True, omit_defaults=True):
     name_in_use: Name
     family_name: Name | UnsetType = UNSET
     legal_name: Name | UnsetType = UNSET
-    former_names: list[Name] | UnsetType = UNSET
+    former_names: Annotated[list[Name], Meta(max_length=20)] | UnsetType = UNSET
     birth_date: date | UnsetType = UNSET
     anonymous: bool = False
 

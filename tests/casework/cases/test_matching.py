@@ -29,6 +29,14 @@ def test_a_name_is_split_into_words_without_marks(name: str, words: list[str]) -
     assert words_of(name) == words
 
 
+def test_of_one_person_forty_names_and_two_thousand_letters_are_compared() -> None:
+    names = [f"nom{n}" for n in range(39)]
+    assert by_name("Violette", *names, "Violette") == 1.0
+    assert by_name("Violette", *names, "nom", "Violette") == 0.0
+    assert by_name("Violette", "m" * 1_991, "Violette") == 1.0
+    assert by_name("Violette", "m" * 2_000, "Violette") == 0.0
+
+
 @pytest.mark.parametrize(
     ("typed", "names"),
     [

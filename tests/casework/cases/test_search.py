@@ -1,5 +1,6 @@
 """Searching a person: what is found, by whom, and what stands in the journal of it."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -9,7 +10,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, delete, insert, select, text, update
 from structlog.testing import capture_logs
 
-from casework.cases import search
+from casework.cases import matching, search
 from casework.cases.schemas import Search
 from casework.cases.service import change_group
 from casework.cases.tables import case_conflict, case_group
@@ -209,6 +210,56 @@ async def test_an_identity_of_another_form_is_passed_over(centre: Centre) -> Non
     odd, case = [await register(social, {"name_in_use": "Mimosa"}) for _ in range(2)]
     await centre.act(social, lambda act: change_group(act, UUID(odd), Group.IDENTITY, Odd(name_in_use=7), 1))
     assert await found_ids(social, name="Mimosa") == [case]
+
+
+class Swollen(Struct):
+    """An identity without the limits that our own have."""
+
+    name_in_use: str
+    family_name: str
+    former_names: list[str]
+
+
+@pytest.mark.parametrize(
+    ("family_name", "former_names"),
+    [
+        ("D" * 100_000, []),
+        ("\u3316" * 30_000, ["Mimosas"]),
+        ("Durand", [f"M{n:06}" for n in range(50_000)]),
+    ],
+    ids=["one word", "letters that unfold", "many names"],
+)
+async def test_of_a_swollen_identity_a_bounded_part_is_compared(
+    centre: Centre, monkeypatch: pytest.MonkeyPatch, family_name: str, former_names: list[str]
+) -> None:
+    """What a partner hands over passes no schema, and the unit that shows what was found keeps others waiting."""
+    compared: list[Collection[str]] = []
+    original = matching.extract
+
+    def spy(word: str, vocabulary: Collection[str], **more: Any) -> Any:
+        compared.append(vocabulary)
+        return original(word, vocabulary, **more)
+
+    monkeypatch.setattr(matching, "extract", spy)
+    social = await centre.sign_in("avec.social")
+    case = await register(social, {"name_in_use": "Mimosa"})
+    swollen = Swollen("Mimosa", family_name, former_names)
+    await centre.act(social, lambda act: change_group(act, UUID(case), Group.IDENTITY, swollen, 1))
+    await find(social, name="Mimosa Durant")
+    assert await found_ids(social, name="Mimosa") == [case]
+    # Each word is also tried with one and with two neighbours: six times its letters at most.
+    assert compared
+    assert max(sum(map(len, vocabulary)) for vocabulary in compared) <= 6 * 2_000
+
+
+async def test_an_identity_has_at_most_twenty_former_names(centre: Centre) -> None:
+    social = await centre.sign_in("avec.social")
+    names = [f"Mimosa {n}" for n in range(21)]
+    case = await register(social, {"name_in_use": "Violette", "former_names": names[:20]})
+    assert await found_ids(social, name="Mimosa 19") == [case]
+    body = {"public": "seeking", "identity": {"name_in_use": "Violette", "former_names": names}}
+    answer = await social.request("POST", "/cases", 422, json=body)
+    assert answer.json()["errors"] == [{"field": "identity.former_names", "code": "wrong_length"}]
 
 
 async def test_an_altered_record_is_not_passed_over_in_silence(centre: Centre) -> None:
