@@ -22,6 +22,7 @@ from casework.postgres import PostgresDatabase
 from casework.settings import Settings
 from casework.shreds import ShredStore
 from casework.sqlite import SqliteDatabase
+from casework.turns import Turns
 from crypto.password import DEFAULT_PARAMS, KdfParams
 from crypto.pepper import FileKeyProvider, Pepper
 from policies.engine import Engine, EngineFailure
@@ -30,6 +31,10 @@ log = structlog.get_logger(__name__)
 
 # Two at once: each takes 64 MiB and a core for a tenth of a second.
 PASSWORDS_AT_ONCE = 2
+# Some five seconds of waiting: a longer line would be given up by whoever stands in it.
+PASSWORDS_IN_LINE = 50
+# Beside those, so that no flood of sign-ins keeps who is signed in from a sensitive act.
+STEP_UPS_AT_ONCE = 1
 # One at a time: two that compare would only share the interpreter, and everybody else would wait for both.
 SEARCHES_AT_ONCE = 1
 
@@ -54,7 +59,8 @@ class Deployment:
     slugs: dict[UUID, str] = field(default_factory=dict)
     engines: dict[UUID, Engine] = field(default_factory=dict)
     search_turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SEARCHES_AT_ONCE))
-    password_turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PASSWORDS_AT_ONCE))
+    password_turns: Turns = field(default_factory=lambda: Turns(PASSWORDS_AT_ONCE, PASSWORDS_IN_LINE))
+    step_up_turns: Turns = field(default_factory=lambda: Turns(STEP_UPS_AT_ONCE, PASSWORDS_IN_LINE))
 
     def engine(self, org_id: UUID) -> Engine:
         """The policies of an organisation; one that is not known decides nothing (KeyError)."""

@@ -63,6 +63,14 @@ class DatabaseAway(Problem):
     title = "Le service est momentanément indisponible. Réessayez dans un instant."
 
 
+class Busy(Problem):
+    """Too many wait for their password to be checked: this one was neither judged nor counted."""
+
+    status = 503
+    code = "busy"
+    title = "Trop de connexions sont en cours. Réessayez dans un instant."
+
+
 class SealedDataDamaged(Problem):
     """Something sealed does not open where it stands: altered, moved, or without its other half."""
 

@@ -14,6 +14,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from casework.database import UnrecordedAccess
 from casework.errors import (
     BadInput,
+    Busy,
     DatabaseAway,
     FieldError,
     NotSignedIn,
@@ -31,7 +32,7 @@ log = structlog.get_logger(__name__)
 
 TYPE_PREFIX = "urn:casework:problem:"
 MEDIA_TYPE = "application/problem+json"
-# A database that was killed is back within seconds.
+# A database that was killed is back within seconds; as many are fifty passwords.
 RETRY_AFTER_SECONDS = "5"
 
 # What the framework itself refuses, by status: (code, French title).
@@ -54,8 +55,7 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
     if isinstance(error, ValidationException):
         error = BadInput(errors=_field_errors(request, error))
     if isinstance(error, Problem):
-        headers = {"retry-after": str(error.seconds)} if isinstance(error, TooManyRequests) else {}
-        return _problem(error.status, error.code, error.title, error.errors, error.extra, headers)
+        return _problem(error.status, error.code, error.title, error.errors, error.extra, _waits(error))
     if isinstance(error, HTTPException):
         code, title = BY_STATUS.get(error.status_code, ("internal", Problem.title))
         allow = (error.headers or {}).get("allow")
@@ -107,6 +107,13 @@ def _problem(
         media_type=MEDIA_TYPE,
         headers=headers,
     )
+
+
+def _waits(error: Problem) -> dict[str, str]:
+    """The header that says when to ask again, where the error knows."""
+    if isinstance(error, TooManyRequests):
+        return {"retry-after": str(error.seconds)}
+    return {"retry-after": RETRY_AFTER_SECONDS} if isinstance(error, Busy) else {}
 
 
 def _field_errors(request: Request[Any, Any, Any], error: ValidationException) -> list[FieldError]:

@@ -22,6 +22,7 @@ from casework.identity.tables import account, membership
 from casework.identity.totp import accepted_step
 from casework.journal import Deed, Who
 from casework.keyring import open_grants
+from casework.turns import Turns
 from crypto.errors import PasswordRefused
 from crypto.password import (
     KdfParams,
@@ -56,6 +57,7 @@ async def sign_in(deployment: Deployment, who: Who, login: str, password: str, r
     Raises:
         SignInRefused: unknown login, wrong password or inactive account: one answer, one cost, journaled.
         TooManyRequests: too often wrong, for this login or from this address; nothing was stretched.
+        Busy: too many wait to sign in; nothing was judged, counted or journaled.
 
     """
 
@@ -85,7 +87,7 @@ async def sign_in(deployment: Deployment, who: Who, login: str, password: str, r
         _record(deployment, unit, found.org_id, who, Deed("session.create"), AuthLevel.PASSWORD)
         return Begun(secret, expires_at)
 
-    begun = await _judge(deployment, password, salt, params, counters, begin)
+    begun = await _judge(deployment, deployment.password_turns, password, salt, params, counters, begin)
     if begun is None:
         raise SignInRefused
     return begun
@@ -156,6 +158,7 @@ async def step_up(deployment: Deployment, who: Who, token: Token, password: str)
     Raises:
         SignInRefused: wrong password, journaled.
         TooManyRequests: too often wrong, by this member; nothing was stretched.
+        Busy: too many wait for the same; nothing was judged, counted or journaled.
         NotSignedIn: no complete session.
 
     """
@@ -198,7 +201,8 @@ async def step_up(deployment: Deployment, who: Who, token: Token, password: str)
         _record(deployment, unit, current.org_id, member, Deed("session.step_up"), AuthLevel.STEP_UP)
         return True
 
-    if not await _judge(deployment, password, found.kdf_salt, _params(found), counters, lift):
+    turns = deployment.step_up_turns
+    if not await _judge(deployment, turns, password, found.kdf_salt, _params(found), counters, lift):
         raise SignInRefused
 
 
@@ -220,6 +224,7 @@ async def sign_out(deployment: Deployment, who: Who, token: Token) -> None:
 
 async def _judge(
     deployment: Deployment,
+    turns: Turns,
     password: str,
     salt: bytes,
     params: KdfParams,
@@ -230,7 +235,7 @@ async def _judge(
 
     Both happen in one turn, and whoever waited for it asks for room again: past a limit nothing is stretched.
     """
-    async with deployment.password_turns:
+    async with turns:
         await within_limits(deployment.database, lambda unit: require_room(unit, counters))
         try:
             stretched = await asyncio.to_thread(stretch, password, salt, params)

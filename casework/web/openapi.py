@@ -105,7 +105,8 @@ _PROBLEMS: Final[dict[int, tuple[str, Schema]]] = {
         _example(SealedDataDamaged),
     ),
     503: (
-        "The database does not answer. `Retry-After` says when to ask again, under the same Idempotency-Key.",
+        "The database does not answer (`database_unavailable`); or, where a password is checked, too many wait for "
+        "it (`busy`): nothing was judged. `Retry-After` says when to ask again, under the same Idempotency-Key.",
         _example(DatabaseAway),
     ),
 }

@@ -233,6 +233,50 @@ async def test_thirty_two_wrong_codes_at_once_are_five(centre: Centre) -> None:
     assert Tally(answer.status_code for answer in answers) == {401: 5, 429: 27}
 
 
+async def test_a_step_up_does_not_wait_for_those_who_sign_in(centre: Centre) -> None:
+    social = await centre.sign_in("avec.social")
+    turns = centre.deployment.password_turns
+    async with turns, turns:
+        flood = [asyncio.create_task(begin(centre.http, "avec.psychologist")) for _ in range(20)]
+        async with asyncio.timeout(30):
+            await social.post("/sessions/current/step-up", {"password": PASSWORD}, 204)
+        assert not any(waiting.done() for waiting in flood)
+    assert {(await waiting).status_code for waiting in flood} == {201}
+
+
+async def test_past_fifty_that_wait_a_sign_in_is_sent_away_and_is_no_try(
+    centre: Centre, stretched: list[bytes]
+) -> None:
+    async def guess(number: int) -> httpx.Response:
+        async with from_address(centre, f"2001:db8:0:{number:x}::1") as http:
+            return await begin(http, f"avec.nobody{number}", WRONG)
+
+    turns = centre.deployment.password_turns
+    async with turns, turns:
+        guesses = [asyncio.create_task(guess(number)) for number in range(60)]
+        first = asyncio.as_completed(guesses, timeout=30)
+        for _ in range(10):
+            answer = await next(first)
+            problem = assert_problem(answer, 503, "busy")
+            assert problem["title"] == "Trop de connexions sont en cours. Réessayez dans un instant."
+            assert answer.headers["retry-after"] == "5"
+        assert stretched == []
+    answers = await asyncio.gather(*guesses)
+    assert Tally(answer.status_code for answer in answers) == {401: 50, 503: 10}
+    assert len(stretched) == 50
+    logins = await centre.dba(
+        lambda c: c.execute(select(attempt.c.tries).where(attempt.c.name == "sign_in")).all()
+    )
+    assert [row.tries for row in logins] == [1] * 50
+    await centre.integrate()
+    page = await centre.deployment.database.integrate(
+        lambda connection: entries(connection, DEPLOYMENT_LOG, Filters())
+    )
+    assert Tally(found.entry.reason for found in page.entries) == {"credentials": 50}
+    # The line is free again.
+    assert (await begin(centre.http, "avec.social")).status_code == 201
+
+
 async def test_a_stolen_session_guesses_the_password_five_times(
     centre: Centre, stretched: list[bytes]
 ) -> None:
