@@ -177,11 +177,12 @@ async def test_what_was_found_is_decided_and_compared_anew_before_it_is_shown(ce
     left, renamed, stays = [await register(social, {"name_in_use": "Mimosa"}) for _ in range(3)]
     wanted = search.wanted(Search(name="Mimosa"))
     searcher = await centre.act(supervisor, lambda act: search.ask(act, wanted))
-    found = await search.find(centre.deployment, searcher, wanted)
+    found, is_damaged = await search.find(centre.deployment, searcher, wanted)
+    assert not is_damaged
     assert {str(case) for case in found} == {left, renamed, stays}
     await declare_conflict(centre, left, "avec.supervisor")
     await social.patch(f"/cases/{renamed}/groups/identity", {"name_in_use": "Violette"}, 1)
-    shown = await centre.act(supervisor, lambda act: search.show(act, wanted, found))
+    shown = await centre.act(supervisor, lambda act: search.show(act, wanted, found, is_damaged))
     assert [str(item.case_id) for item in shown.items] == [stays]
     (entry,) = entries_of(await centre.journal("avec", action="case.search"), "case.search")
     assert (entry["entry"]["count"], len(entry["entry"]["subjects"])) == (1, 1)
