@@ -143,7 +143,7 @@ class ShredStore:
         owner = raw_id(shred.c.owner_id, self._engine.dialect.name)
         query = select(owner, shred.c.part).where(shred.c.org_id == org_id, shred.c.purpose == purpose)
         with self._engine.connect() as connection:
-            return dict(connection.execute(query).tuples().all())
+            return {owner_id: bytes(part) for owner_id, part in connection.execute(query)}
 
     async def dispose(self) -> None:
         if self._async is not None:

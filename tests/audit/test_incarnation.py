@@ -21,7 +21,7 @@ from audit.integrator import integrate
 from audit.log import record
 from audit.verdict import Report, Verdict
 from audit.verifier import Trust, verify_database
-from tests.audit.journal import LOG, ORIGIN, Journal, make_entry, verify
+from tests.audit.journal import LOG, ORIGIN, Journal, make_entry, rows, verify
 
 STAMP = "20261122201500"
 NEXT = "casework.test~20261122201500/journal/avec"
@@ -129,6 +129,8 @@ def test_what_waited_is_given_back_and_may_wait_again_in_its_order(journal: Jour
         return waiting, begin_incarnation(connection, LOG, NEXT)
 
     assert journal.run(work) == ([first.to_bytes(), second.to_bytes()],) * 2
+    journal.run(lambda connection: wait_again(connection, LOG, []))
+    assert len(journal.run(lambda connection: rows(connection, "audit_inbox"))) == 0
 
 
 def test_the_origin_of_a_log_stays_out_of_reach_afterwards(journal: Journal) -> None:

@@ -137,3 +137,18 @@ def test_more_numbers_than_a_slot_holds_do_not_reach_the_next_one(tmp_path: Path
     found = left(tmp_path)
     assert [one.last for one in found] == [1_000, 1]
     assert found[0].unsettled == tuple(range(1, len(found[0].unsettled) + 1))
+
+
+def test_a_file_that_ends_unsettled_is_left_to_the_next_start(tmp_path: Path) -> None:
+    file = LaneFile(tmp_path)
+    lane = begin(file)
+    number = lane.next()
+    assert lane.is_unsettled
+    file.close(is_settled=False)
+    assert [one.unsettled for one in left(tmp_path)] == [(number.n,)]
+    other = LaneFile(tmp_path)
+    settled = begin(other, OTHER)
+    settled.settle(settled.next())
+    assert not settled.is_unsettled
+    other.close()
+    assert len(left(tmp_path)) == 1

@@ -12,6 +12,7 @@ from audit.log import (
     entries,
     find_entry,
     latest_checkpoint,
+    newest_time,
     prove_consistency,
     record,
     sealed_detail,
@@ -138,3 +139,11 @@ def test_the_newest_checkpoint_continues_an_older_one(journal: Journal) -> None:
     for size in (0, 10):
         with pytest.raises(ProofRefused):
             journal.run(lambda connection, size=size: prove_consistency(connection, LOG, size))
+
+
+def test_the_newest_time_is_the_latest_entrys_and_of_an_empty_log_none(journal: Journal) -> None:
+    assert journal.run(lambda connection: newest_time(connection, LOG)) is None
+    entry = journal.next_entry()
+    journal.write(entry)
+    journal.integrate()
+    assert journal.run(lambda connection: newest_time(connection, LOG)) == entry.time

@@ -16,6 +16,7 @@ from crypto.dek import (
     dek_row_key_number,
     new_dek,
     new_dek_to_drop,
+    require_dek_row,
     rewrap_dek,
     unwrap_dek,
 )
@@ -220,3 +221,11 @@ def test_a_key_id_commits_to_its_key() -> None:
 def test_a_key_of_no_compartment_is_not_made(org: bytes, group: str, number: int) -> None:
     with pytest.raises(EncodingRefused):
         new_kek(org, group, number)
+
+
+def test_the_outer_form_of_a_key_row_is_told_without_any_key() -> None:
+    for row in (new_dek(KEK, CASE).row, new_dek_to_drop(DROP.public, CASE).row):
+        require_dek_row(row)
+        for refused in (row[:-1], row + b"\0", b"\x09" + row[1:], b""):
+            with pytest.raises(SealBroken):
+                require_dek_row(refused)

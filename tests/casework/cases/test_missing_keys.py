@@ -14,6 +14,7 @@ from casework.errors import MissingKey
 from casework.packets import open_envelope
 from casework.shreds import shred
 from crypto.dek import new_dek_to_drop
+from crypto.drop import is_drop_envelope, seal_to_drop
 from tests.casework.administrator import Administrator
 from tests.casework.cases.test_keys_are_the_wall import allow_everything
 from tests.casework.centre import CANARY, Centre
@@ -90,5 +91,28 @@ async def test_a_case_whose_halves_are_erased_cannot_be_shown(centre: Centre, pa
     erase = delete(shred).where(shred.c.owner_id == UUID(case))
     await Administrator(centre.urls.shreds).run(lambda connection: connection.execute(erase))
     answer = await social.request("GET", path.format(case=case), 500)
-    assert answer.json()["code"] == "internal"
+    assert answer.json()["code"] == "sealed_data_damaged"
     assert CANARY not in answer.text
+
+
+async def test_a_list_takes_in_an_identity_that_was_left_in_an_envelope(centre: Centre) -> None:
+    social = await centre.sign_in("avec.social")
+    case = await open_case(social)
+
+    def leave(connection: Connection) -> None:
+        row = connection.execute(select(case_group).where(_this(case, "identity"))).one()
+        drop = centre.deployment.directories.drop(connection, centre.org("avec"), "identity")
+        place = Column.CASE_GROUP_FRAME.place(centre.org("avec"), row.id, row.version)
+        envelope = Sealed(seal_to_drop(drop, place, b'{"name_in_use": "Iris"}'))
+        connection.execute(update(case_group).where(_this(case, "identity")).values(frame=envelope))
+
+    await centre.dba(leave)
+    for _ in range(2):
+        (listed,) = (await social.get("/cases"))["items"]
+        assert listed["identity"] == {"name_in_use": "Iris"}
+    kept = await centre.dba(
+        lambda connection: connection.execute(
+            select(case_group.c.frame).where(_this(case, "identity"))
+        ).scalar_one()
+    )
+    assert not is_drop_envelope(kept.blob)

@@ -10,6 +10,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, delete, insert, select, text, update
 from structlog.testing import capture_logs
 
+from casework import candidates
 from casework.cases import matching, search
 from casework.cases.schemas import Search
 from casework.cases.service import change_group
@@ -359,3 +360,12 @@ async def test_more_candidates_than_one_search_may_open_are_refused(
     (denied,) = await denials(centre, "avec", "case.search")
     assert denied["entry"]["reason"] == "too_many_candidates"
     assert len(await find(await centre.sign_in("avec.psychologist"), name="Mimosa")) == 0
+
+
+async def test_of_very_many_candidates_the_halves_are_read_at_once(
+    centre: Centre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(candidates, "_MANY", 1)
+    social = await centre.sign_in("avec.social")
+    known = [await register(social, {"name_in_use": name}) for name in ("Mimosa", "Violette", "Iris")]
+    assert [item["case_id"] for item in await find(social, name="Violette")] == [known[1]]
