@@ -120,7 +120,12 @@ class ShredStore:
             return {}
         statement = _halves_of(len(values), tuple(purposes))
         with closing(self._engine.raw_connection()) as borrowed:
-            found = statement.rows_of(borrowed, self._engine.dialect, {"org": org_id, **values})
+            try:
+                found = statement.rows_of(borrowed, self._engine.dialect, {"org": org_id, **values})
+            except BaseException:
+                # The pool does not see the driver's error: a connection that was lost must not be given out again.
+                borrowed.invalidate()
+                raise
         return {(owner, purpose): part for owner, purpose, part in found}
 
     def owned(self, org_id: UUID) -> set[tuple[UUID, str]]:
