@@ -90,6 +90,8 @@ async def test_connections_that_were_ended_while_nobody_asked_are_replaced(
     centre: Centre, engine_name: str
 ) -> None:
     social = await centre.sign_in("avec.social")
+    # So that the pool of the shred store has a connection to lose.
+    await social.post("/cases", new_case())
     administrator = Administrator(centre.urls.owner)
     await administrator.sql(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
