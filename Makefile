@@ -45,9 +45,8 @@ contracts: .venv/.installed
 types: .venv/.installed
 	$(BIN)/mypy
 
-# Order: cheapest first. `coverage` runs what `test` runs: foundations, migrations and drift, slices, access matrix,
-# journeys.
-check: lint contracts types coverage
+# Order: cheapest first. `test` holds foundations, migrations and drift, slices, access matrix, journeys.
+check: lint contracts types test
 
 # Writes the lock files anew from pyproject.toml (needs uv).
 lock:
