@@ -25,6 +25,5 @@ def test_the_service_does_what_its_document_says(founded: tuple[Path, Foundation
     assert set(done.checks) == set(CHECKS.get_all_names()) - NOT_ASKED
     # Refusals alone would prove little.
     assert done.succeeded(*PHASES) == done.operations
-    followed = done.succeeded("stateful") & done.linked
-    assert len(followed) > len(done.linked) / 2, sorted(done.linked - followed)
+    assert len(done.followed) > len(done.linked) / 2, sorted(done.linked - done.followed)
     assert max(status for _, _, status in done.answers) < 500
