@@ -17,7 +17,7 @@ from crypto.directory_entries import (
 from crypto.drop import DropPrivate, new_drop_key, wrap_drop_private
 from crypto.grant import make_grant
 from crypto.kek import Kek, new_kek
-from crypto.recovery import recovery_key, root_key, seal_kek_to_recovery, split_seed
+from crypto.recovery import TWO_OF_THREE, Split, recovery_key, root_key, seal_kek_to_recovery, split_seed
 from crypto.secret import Secret
 
 
@@ -44,11 +44,12 @@ def found_organisation(
     grants: Sequence[tuple[bytes, str]],
     policy_hash: bytes,
     journal_key: bytes,
+    split: Split = TWO_OF_THREE,
 ) -> Founding:
     """Make root, recovery and compartments, and let the root certify the first members and grants.
 
     ``grants`` are (member, group) pairs of the members and groups given. No private key leaves this function
-    except as shares (2 of 3), under a KEK, or sealed to a member or to recovery.
+    except as shares, under a KEK, or sealed to a member or to recovery.
     """
     seed = Secret.random()
     root = EntrySigner(ROOT, root_key(seed))
@@ -80,7 +81,7 @@ def found_organisation(
         wrapped_drops={group: wrap_drop_private(keks[group], drops[group]) for group in groups},
         recovery_copies={group: seal_kek_to_recovery(directory, keks[group]) for group in groups},
         grants=sealed_grants,
-        shares=tuple(Secret(share.encode("ascii")) for share in split_seed(seed)),
+        shares=tuple(Secret(share.encode("ascii")) for share in split_seed(seed, split)),
     )
 
 

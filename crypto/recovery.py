@@ -4,6 +4,7 @@ Every KEK is also sealed to the recovery key. The operator of the server holds n
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from hmac import compare_digest
 
@@ -25,9 +26,29 @@ _ROOT_LABEL = b"csm/v1/root"
 _RECOVERY_LABEL = b"csm/v1/recovery"
 _CHECK_LABEL = b"csm/recovery-check/v1"
 _KEK_LABEL = b"csm/recovery-kek/v1"
+_SET_LABEL = b"csm/recovery-set/v1"
 _CHECK_SIZE = 4
+_MARK_SIZE = 4
 _LEAST_THRESHOLD = 2
 _MOST_SHARES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """How many shares are made, and how many of them give the seed back.
+
+    Raises SharesRefused unless 2 ≤ needed ≤ total ≤ 16 (with a threshold of 1 SLIP-39 has no digest).
+    """
+
+    needed: int = 2
+    total: int = 3
+
+    def __post_init__(self) -> None:
+        if not _LEAST_THRESHOLD <= self.needed <= self.total <= _MOST_SHARES:
+            raise SharesRefused("impossible threshold")
+
+
+TWO_OF_THREE = Split()
 
 
 def root_key(seed: Secret) -> SigningKey:
@@ -41,19 +62,24 @@ def recovery_key(seed: Secret) -> KeyPair:
     return KeyPair(public_half(private), private)
 
 
-def split_seed(seed: Secret, threshold: int = 2, count: int = 3) -> list[str]:
-    """Return count SLIP-39 mnemonics of 36 words, any threshold of which give the 32-byte seed back.
+def set_mark(recovery_public: bytes) -> bytes:
+    """Return the four bytes that name a set of shares on its pages: they tell a set in force from a replaced one.
+
+    The first bytes of SHA-256(PAE("csm/recovery-set/v1", recovery public)); a name and no proof.
+    """
+    return sha256(pae(_SET_LABEL, exactly(recovery_public, KEY_SIZE))).digest()[:_MARK_SIZE]
+
+
+def split_seed(seed: Secret, split: Split = TWO_OF_THREE) -> list[str]:
+    """Return the SLIP-39 mnemonics of 36 words, as many of which as are needed give the 32-byte seed back.
 
     What is shared is seed | first 4 bytes of SHA-256(PAE("csm/recovery-check/v1", seed)): a mnemonic made
     under a passphrase would otherwise join to garbage (SLIP-39 detects no wrong passphrase). No passphrase
-    is used. Raises SharesRefused unless 2 ≤ threshold ≤ count ≤ 16 (with a threshold of 1 SLIP-39 has no
-    digest).
+    is used.
     """
-    if not _LEAST_THRESHOLD <= threshold <= count <= _MOST_SHARES:
-        raise SharesRefused("impossible threshold")
     master = exactly(seed.reveal(), KEY_SIZE) + _check_value(seed.reveal())
     # Without a passphrase the iterations protect nothing.
-    sets: list[list[str]] = generate_mnemonics(1, [(threshold, count)], master, iteration_exponent=0)
+    sets: list[list[str]] = generate_mnemonics(1, [(split.needed, split.total)], master, iteration_exponent=0)
     return sets[0]
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +17,14 @@ from casework.clock import Clock
 from casework.commands.opening import CommandRefused, as_owner, with_deployment
 from casework.commands.progress import progress
 from casework.commands.secret_files import new_file
+from casework.commands.share_pages import (
+    OPTION,
+    ShareSet,
+    SplitType,
+    require_folder,
+    require_free,
+    write_pages,
+)
 from casework.commands.sheets import PAGE, fingerprint_words, founding_pages
 from casework.database import UnitOfWork
 from casework.deployment import Deployment, NotPrepared
@@ -35,6 +44,7 @@ from casework.organisations.holders import future_holders, thin
 from casework.settings import Settings, from_environment
 from crypto.password import DEFAULT_PARAMS
 from crypto.pepper import FileKeyProvider
+from crypto.recovery import TWO_OF_THREE, Split
 from policies.engine import Engine
 from policies.vocabulary import Profession, Role
 
@@ -103,9 +113,13 @@ class _Plan:
     name: str
     engine: Engine
     accounts: Sequence[tuple[NewAccount, str]]
+    split: Split
 
 
-@org.command(help="Fonde une organisation et imprime, une seule fois, ses secrets.")
+@org.command(
+    help="Fonde une organisation et écrit, une seule fois, ses secrets : une feuille par part de récupération"
+    " (texte et PDF), et les premiers accès."
+)
 @click.argument("slug")
 @click.option("--name", required=True, help="Nom complet de l’organisation.")
 @click.option(
@@ -117,12 +131,34 @@ class _Plan:
     help="Un membre : identifiant, rôle, professions. À répéter ; il faut une gestionnaire des clés.",
 )
 @click.option(
+    OPTION,
+    "folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    required=True,
+    help="Dossier où écrire les feuilles des parts de récupération (fichiers neufs, mode 0600).",
+)
+@click.option(
+    "--split",
+    type=SplitType(),
+    default=TWO_OF_THREE,
+    show_default="2/3",
+    help="Parts nécessaires, sur parts imprimées.",
+)
+@click.option(
     "--to",
     type=click.Path(path_type=Path),
-    help="Fichier neuf (mode 0600) au lieu du terminal.",
+    help="Fichier neuf (mode 0600) au lieu du terminal, pour tout le reste.",
 )
-def create(slug: str, name: str, members: tuple[tuple[str, Position], ...], to: Path | None) -> None:
+def create(
+    slug: str,
+    name: str,
+    members: tuple[tuple[str, Position], ...],
+    folder: Path,
+    split: Split,
+    to: Path | None,
+) -> None:
     settings = from_environment()
+    require_folder(folder, settings)
     positions: dict[str, list[Position]] = {}
     for login, position in members:
         positions.setdefault(login, []).append(position)
@@ -133,24 +169,30 @@ def create(slug: str, name: str, members: tuple[tuple[str, Position], ...], to: 
         raise CommandRefused("SLUG : une organisation porte déjà ce nom court.")
     engine = Engine.load(slug, {*slugs, slug})
     _require_holders(engine, list(positions.values()))
-    plan = _Plan(slug, name, engine, _prepare_accounts(positions))
-    if to is None:
-        _, sheet = as_owner(settings, lambda connection: _found(connection, settings, deployment_name, plan))
-        click.echo(("\n" + "─" * 78 + "\n\n").join(sheet))
-        return
-    with new_file(to) as file:
+    require_free(folder, slug, split)
+    plan = _Plan(slug, name, engine, _prepare_accounts(positions), split)
+    with new_file(to) if to is not None else nullcontext() as file:
 
-        def found_and_write(connection: Connection) -> Founded:
-            founded, sheet = _found(connection, settings, deployment_name, plan)
+        def found_and_write(connection: Connection) -> tuple[Founded, list[str]]:
+            founded, sheet, shares = _found(connection, settings, deployment_name, plan)
+            if file is not None:
+                file.write(PAGE.join(sheet).encode())
+                file.flush()
             # Before the commit: an organisation whose shares were lost to a full disk could not be recovered.
-            file.write(PAGE.join(sheet).encode())
-            file.flush()
-            return founded
+            write_pages(folder, shares.pages())
+            return founded, sheet
 
-        founded = as_owner(settings, found_and_write)
-    click.echo(f"Organisation « {slug} » fondée ; ses secrets sont dans le fichier indiqué.")
-    click.echo(f"Empreinte de la racine : {fingerprint_words(founded.root_fingerprint)}")
-    click.echo("Relancez le service pour qu’il la connaisse.")
+        founded, sheet = as_owner(settings, found_and_write)
+    if to is None:
+        click.echo(("\n" + "─" * 78 + "\n\n").join(sheet))
+    else:
+        click.echo(f"Organisation « {slug} » fondée ; ses premiers accès sont dans le fichier indiqué.")
+        click.echo(f"Empreinte de la racine : {fingerprint_words(founded.root_fingerprint)}")
+    click.echo(
+        f"Parts de récupération : {split.total} feuilles, jeu {fingerprint_words(founded.share_mark)}."
+    )
+    click.echo("Imprimez-les, remettez chacune à une autre personne, puis effacez ces fichiers.")
+    click.echo("Relancez le service pour qu’il connaisse l’organisation.")
 
 
 @org.command(help="Écrit la carte de l’organisation, à remettre à une autre, et imprime son empreinte.")
@@ -249,8 +291,11 @@ def _prepare_accounts(positions: dict[str, list[Position]]) -> list[tuple[NewAcc
 
 def _found(
     connection: Connection, settings: Settings, deployment_name: str, plan: _Plan
-) -> tuple[Founded, list[str]]:
-    """Found the organisation and journal it, in the deployment's log and in its own, under one id."""
+) -> tuple[Founded, list[str], ShareSet]:
+    """Found the organisation and journal it, in the deployment's log and in its own, under one id.
+
+    Returns what was founded, the pages of the founding sheet, and the shares.
+    """
     for account, _ in plan.accounts:
         if login_is_taken(connection, account.login):
             raise CommandRefused(f"--member : l’identifiant « {account.login} » est déjà pris.")
@@ -258,9 +303,20 @@ def _found(
     journal = Journal(deployment_name)
     pepper = FileKeyProvider(settings.pepper_file).pepper()
     ground = Ground(connection, settings.state_dir, pepper, journal, now)
-    founded = found(ground, plan.slug, plan.name, plan.engine, [account for account, _ in plan.accounts])
+    accounts = [account for account, _ in plan.accounts]
+    founded = found(ground, plan.slug, plan.name, plan.engine, accounts, plan.split)
     unit = UnitOfWork(connection, now)
     who, deed = Who(uuid4()), Deed("org.create", policy_set=plan.engine.hash, id=uuid4())
     journal.record(unit, None, who, deed)
     journal.record(unit, (founded.org_id, plan.slug), who, deed)
-    return founded, founding_pages(plan.name, plan.slug, founded, plan.accounts, deployment_name)
+    sheet = founding_pages(plan.name, plan.slug, founded, plan.accounts, deployment_name)
+    shares = ShareSet(
+        organisation=plan.name,
+        slug=plan.slug,
+        root_fingerprint=founded.root_fingerprint,
+        mark=founded.share_mark,
+        made_at=now,
+        split=plan.split,
+        shares=founded.shares,
+    )
+    return founded, sheet, shares

@@ -13,7 +13,7 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 @contextmanager
-def new_file(path: Path) -> Iterator[BinaryIO]:
+def new_file(path: Path, option: str = "--to") -> Iterator[BinaryIO]:
     """A new file of mode 0600, on disk at the end; it is removed where the block fails.
 
     Raises:
@@ -23,10 +23,10 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except FileExistsError:
-        raise CommandRefused("--to : ce fichier existe déjà, et n’est jamais écrasé.") from None
+        raise CommandRefused(f"{option} : ce fichier existe déjà, et n’est jamais écrasé.") from None
     except OSError as error:
         raise CommandRefused(
-            f"--to : ce fichier ne peut pas être créé ({os.strerror(error.errno or 0)})."
+            f"{option} : ce fichier ne peut pas être créé ({os.strerror(error.errno or 0)})."
         ) from None
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -12,10 +12,6 @@ _WORDS_A_LINE = 4
 _FINGERPRINT_GROUP = 4
 # A new sheet of paper when printed; a reader of the file sees the heading.
 PAGE = "\f"
-_RECOVERY_USE = (
-    "À remettre sur papier à une seule personne, hors de ce serveur et de qui l’administre. Deux parts\n"
-    "réunies rendent toutes les clés de l’organisation ; une seule n’apprend rien.\n"
-)
 
 
 def fingerprint_words(fingerprint: bytes) -> str:
@@ -44,23 +40,16 @@ def access_page(account: NewAccount, password: str, issuer: str) -> str:
 def founding_pages(
     name: str, slug: str, founded: Founded, accounts: Sequence[tuple[NewAccount, str]], issuer: str
 ) -> list[str]:
-    """One page each: the organisation, its recovery shares, its members (account and initial password)."""
+    """One page each: the organisation, and its members (account and initial password)."""
     first = (
         f"FONDATION : {name} ({slug})\n\n"
         f"  Empreinte de la racine : {fingerprint_words(founded.root_fingerprint)}\n"
         f"  Clé de vérification du journal : {founded.journal_key}\n\n"
         "L’empreinte se compare de vive voix avec les autres organisations. La clé va à l’auditrice : elle\n"
         "permet de vérifier le journal sans ce serveur. Les pages suivantes sont secrètes et ne peuvent pas\n"
-        "être redemandées.\n"
+        "être redemandées. Les parts de récupération sont à part : une feuille par personne qui en garde une.\n"
     )
-    total = len(founded.shares)
-    shares = [
-        share_page(
-            "PART DE RÉCUPÉRATION", name, number, total, share.reveal().decode("ascii").split(), _RECOVERY_USE
-        )
-        for number, share in enumerate(founded.shares, 1)
-    ]
-    return [first, *shares, *(access_page(account, password, issuer) for account, password in accounts)]
+    return [first, *(access_page(account, password, issuer) for account, password in accounts)]
 
 
 def share_page(title: str, name: str, number: int, total: int, words: Sequence[str], use: str) -> str:

@@ -30,6 +30,7 @@ from casework.organisations.tables import (
 from casework.signers import new_signer
 from crypto.ceremony import Founding, found_organisation
 from crypto.pepper import Pepper
+from crypto.recovery import TWO_OF_THREE, Split, set_mark
 from crypto.secret import Secret
 from policies.engine import Engine
 from policies.grants import granted_groups
@@ -42,6 +43,7 @@ class Founded:
     org_id: UUID
     root_fingerprint: bytes
     journal_key: str
+    share_mark: bytes
     shares: tuple[Secret, ...] = field(repr=False)
 
 
@@ -70,7 +72,14 @@ def organisation_slugs(connection: Connection) -> dict[UUID, str]:
     return {row[0]: row[1] for row in rows}
 
 
-def found(ground: Ground, slug: str, name: str, engine: Engine, accounts: Sequence[NewAccount]) -> Founded:
+def found(
+    ground: Ground,
+    slug: str,
+    name: str,
+    engine: Engine,
+    accounts: Sequence[NewAccount],
+    split: Split = TWO_OF_THREE,
+) -> Founded:
     """Create an organisation with its first members, each granted what the policies derive.
 
     Everything is written through `ground.connection`; the journal's key and the directory's anchor stand beside
@@ -91,6 +100,7 @@ def found(ground: Ground, slug: str, name: str, engine: Engine, accounts: Sequen
         grants,
         bytes.fromhex(engine.hash),
         signer.signer.public,
+        split,
     )
     _store(ground, org_id, slug, name, signer, founding)
     for account in accounts:
@@ -98,7 +108,8 @@ def found(ground: Ground, slug: str, name: str, engine: Engine, accounts: Sequen
     _store_grants(ground.connection, org_id, founding)
     open_log(ground.connection, org_id.bytes, ground.journal.origin(slug))
     Anchors(ground.state_dir).plant(org_id, founding.fingerprint, founding.directory.floor)
-    return Founded(org_id, founding.fingerprint, str(signer.key), founding.shares)
+    mark = set_mark(founding.directory.recovery_public)
+    return Founded(org_id, founding.fingerprint, str(signer.key), mark, founding.shares)
 
 
 def make_team(connection: Connection, org_id: UUID, name: str, members: Sequence[UUID]) -> UUID:

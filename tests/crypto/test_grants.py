@@ -24,6 +24,7 @@ from crypto.hpke import hpke_seal, new_key_pair
 from crypto.kek import Kek, new_kek
 from crypto.pae import pae
 from crypto.recovery import (
+    Split,
     join_shares,
     open_recovery_kek,
     recovery_key,
@@ -229,7 +230,7 @@ def test_a_share_has_36_words() -> None:
 
 
 def test_a_larger_threshold_needs_that_many_shares() -> None:
-    shares = split_seed(SEED, threshold=3, count=5)
+    shares = split_seed(SEED, Split(needed=3, total=5))
     assert join_shares([shares[4], shares[0], shares[2]]) == SEED
     with pytest.raises(SharesRefused):
         join_shares(shares[:2])
@@ -275,7 +276,7 @@ def test_shares_made_under_a_passphrase_are_an_error_not_garbage() -> None:
 @pytest.mark.parametrize(("threshold", "count"), [(1, 1), (1, 3), (4, 3), (2, 17)])
 def test_an_impossible_threshold_is_refused(threshold: int, count: int) -> None:
     with pytest.raises(SharesRefused):
-        split_seed(SEED, threshold, count)
+        Split(threshold, count)
 
 
 # Founding

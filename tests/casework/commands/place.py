@@ -85,9 +85,19 @@ class Place:
 
     def found(self, slug: str, members: tuple[str, ...]) -> Ran:
         chosen = [word for member in members for word in ("--member", member)]
-        return self.run(
-            "org", "create", slug, "--name", slug.upper(), *chosen, "--to", self.folder / f"{slug}.txt"
-        )
+        to = ("--to", self.folder / f"{slug}.txt", "--pages", self.pages)
+        return self.run("org", "create", slug, "--name", slug.upper(), *chosen, *to)
+
+    @property
+    def pages(self) -> Path:
+        """Where the pages of recovery shares are written."""
+        folder = self.folder / "pages"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def share(self, slug: str, number: int) -> str:
+        """The words of a share, from its page."""
+        return share_of((self.pages / f"{slug}-part-{number}.txt").read_text("utf-8"))
 
     def sheet(self, slug: str) -> str:
         return (self.folder / f"{slug}.txt").read_text("utf-8")
@@ -111,6 +121,11 @@ class Place:
         )
         path.chmod(0o600)
         return path
+
+
+def share_of(page: str) -> str:
+    """The words that stand on the text of a share's page."""
+    return " ".join(re.findall(r"\d+\. ([a-z]+)", page))
 
 
 def run(*arguments: str | Path, environment: Mapping[str, str]) -> Ran:

@@ -44,25 +44,23 @@ def id_of(place: Place, slug: str) -> UUID:
     )
 
 
-def test_two_shares_of_the_sheet_give_the_root_that_it_names(founded: Place) -> None:
-    pages = founded.sheet("avec").split("\f")
-    shares = [page for page in pages if page.startswith("PART DE RÉCUPÉRATION")]
-    words = [[word for word in page.split("\n\n")[1].split() if not word.endswith(".")] for page in shares]
-    assert [len(share) for share in words] == [36, 36, 36]
-    seed = join_shares([" ".join(words[0]), " ".join(words[2])])
-    fingerprint = root_fingerprint(id_of(founded, "avec").bytes, root_key(seed).public)
+def test_two_shares_of_the_pages_give_the_root_that_the_sheet_names(founded: Place) -> None:
+    shares = [founded.share("avec", number) for number in (1, 3)]
+    assert [len(share.split()) for share in shares] == [36, 36]
+    fingerprint = root_fingerprint(id_of(founded, "avec").bytes, root_key(join_shares(shares)).public)
     assert fingerprint == bytes.fromhex(founded.fingerprint("avec"))
 
 
-def test_the_sheet_has_a_page_for_each_share_and_each_member_and_is_its_owners_alone(founded: Place) -> None:
+def test_the_sheet_has_a_page_for_each_member_and_no_share_and_is_its_owners_alone(founded: Place) -> None:
     path = founded.folder / "avec.txt"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     pages = founded.sheet("avec").split("\f")
-    assert len(pages) == 1 + 3 + len(AVEC)
+    assert len(pages) == 1 + len(AVEC)
     for login in (member.partition(":")[0] for member in AVEC):
         (page,) = [page for page in pages if f": {login}\n" in page]
         assert f"otpauth://totp/{NAME}:{login}?secret=" in page
     assert len({founded.password("avec", member.partition(":")[0]) for member in AVEC}) == len(AVEC)
+    assert founded.share("avec", 1).split()[-1] not in founded.sheet("avec")
 
 
 def test_a_founding_is_in_both_logs_under_one_id(founded: Place) -> None:
@@ -93,9 +91,10 @@ def test_a_founding_that_cannot_be_leaves_nothing(
 ) -> None:
     to = founded.folder / "sheet"
     chosen = [word for member in members for word in ("--member", member)]
-    ran = founded.run("org", "create", slug, "--name", slug, *chosen, "--to", to)
+    ran = founded.run("org", "create", slug, "--name", slug, *chosen, "--to", to, "--pages", founded.pages)
     assert (ran.code, says in ran.err) == (1, True), ran
     assert not to.exists()
+    assert {page.name.partition("-")[0] for page in founded.pages.iterdir()} == {"avec", "cidff"}
     slugs = read(founded, lambda connection: set(connection.execute(select(organisation.c.slug)).scalars()))
     assert slugs == {"avec", "cidff"}
 
@@ -103,7 +102,8 @@ def test_a_founding_that_cannot_be_leaves_nothing(
 def test_a_sheet_never_overwrites_a_file_and_nothing_is_founded(founded: Place) -> None:
     to = founded.folder / "sheet"
     to.write_text("kept")
-    ran = founded.run("org", "create", "med", "--name", "M", "--member", "m:custodian", "--to", to)
+    options = ("--member", "m:custodian", "--pages", founded.pages, "--to", to)
+    ran = founded.run("org", "create", "med", "--name", "M", *options)
     assert (ran.code, to.read_text()) == (1, "kept")
     assert founded.run("audit", "checkpoint", "med").code == 1
 
@@ -120,10 +120,11 @@ def test_compartments_with_fewer_than_two_holders_are_said_before_the_founding(p
         "--member",
         "r:reception",
     ]
-    ran = place.run("org", "create", "med", "--name", "Mission", *members)
+    ran = place.run("org", "create", "med", "--name", "Mission", *members, "--pages", place.pages)
     warned = {line.split("\N{NO-BREAK SPACE}")[2] for line in ran.err.splitlines()}
     assert warned == {"contact", "identity", "index", "intake"}
-    assert ran.out.count("PART DE RÉCUPÉRATION") == 3
+    assert len(list(place.pages.iterdir())) == 6
+    assert place.share("med", 1).split()[-1] not in ran.out
 
 
 def card_of(place: Place, slug: str) -> Path:
