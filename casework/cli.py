@@ -20,6 +20,7 @@ from casework.commands.restore import restore
 from casework.commands.rules import policy
 from casework.commands.serving import serve
 from casework.demo.commands import demo
+from casework.own_memory import close_own_memory
 
 # What the service writes is its own: databases, keys, exports.
 UMASK = 0o077
@@ -71,5 +72,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def main() -> NoReturn:
     """The console's entry point."""
+    # Every command: whichever asks for a password or a share, or opens the pepper, holds keys.
+    close_own_memory()
     os.umask(UMASK)
     sys.exit(run())

@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from casework.commands.database_inspection import inspect_database, inspect_shreds
 from casework.commands.findings import Finding
 from casework.commands.log_inspection import inspect_logs
+from casework.commands.memory_inspection import inspect_memory
 from casework.commands.place_inspection import inspect_places, inspect_settings
 from casework.commands.refusals import sentence
 from casework.settings import SettingRefused, from_environment
@@ -30,14 +31,15 @@ def doctor(ctx: click.Context) -> None:
 
 def examine() -> Sequence[Finding]:
     """Everything that is unsafe; what cannot be reached is a finding, and what lies behind it is not looked at."""
-    findings = inspect_settings(os.environ)
-    if findings:
+    memory = inspect_memory()
+    findings = [*inspect_settings(os.environ), *memory]
+    if len(findings) > len(memory):
         return findings
     try:
         settings = from_environment()
     except SettingRefused as error:
-        return [Finding((sentence(error) or "").rstrip("."), _SETTINGS_MEND)]
-    findings = inspect_places(settings)
+        return [Finding((sentence(error) or "").rstrip("."), _SETTINGS_MEND), *memory]
+    findings = [*inspect_places(settings), *memory]
 
     async def look() -> list[Finding]:
         unsafe, is_usable = await inspect_database(settings)

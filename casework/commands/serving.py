@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import logging
-import resource
 import signal
 import socket
 from ipaddress import ip_address
@@ -48,8 +47,6 @@ class TypesOnly(logging.Handler):
     help="Port ; 0 pour un port libre.",
 )
 def serve(host: str, port: int) -> None:
-    # Keys live in this process's memory: a crash must not write them to a disk.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     configure()
     logging.basicConfig(handlers=[TypesOnly()], level=logging.WARNING, force=True)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
