@@ -48,7 +48,7 @@ class OpenedCase:
     """What one act may read of one case: the allowed groups alone, and the keys of those."""
 
     loaded: LoadedCase
-    groups: Mapping[Group, Content]
+    groups: Mapping[Group, Content] = field(repr=False)
     withheld: tuple[Group, ...]
     _act: Act = field(repr=False)
     _keys: Mapping[Group, CaseKey] = field(repr=False)
@@ -124,7 +124,7 @@ class ListedCase:
 
     id: UUID
     status: Status
-    identity: Content | None
+    identity: Content | None = field(repr=False)
     is_damaged: bool = False
 
 

@@ -1,7 +1,7 @@
 """A case as the gateway loads it: facts and sealed rows, before anything is decided or opened."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +19,6 @@ class LoadedCase:
     status: Status
     version: int
     facts: CaseFacts
-    pseudonym: bytes
+    pseudonym: bytes = field(repr=False)
     groups: Mapping[Group, Any]
-    shreds: Mapping[Group, bytes]
+    shreds: Mapping[Group, bytes] = field(repr=False)

@@ -87,9 +87,9 @@ def unwrap_dek(kek: Kek, case: bytes, generation: int, row: bytes, shred_part: b
     CommitmentMismatch when it opens to a key that the row does not commit to (a two-key ciphertext, or the
     shred part of another row).
     """
-    algorithm, wrapped_part, stored = _unwrap(kek, case, generation, row)
-    key, commitment = _derive(wrapped_part, shred_part, kek.org, case, kek.group, generation, algorithm)
-    if not compare_digest(commitment, stored):
+    key = _committed_key(kek, case, generation, row, shred_part)
+    # Raised here, where no half of the key is a local: a traceback that shows locals must not show the key.
+    if key is None:
         raise CommitmentMismatch("the row commits to another key")
     return key
 
@@ -144,6 +144,13 @@ def dek_row_key_number(row: bytes) -> int:
     """Return the number of the KEK (or, of a dropped row, the drop key) that a row claims to be under."""
     kind = Kind.TO_DROP_KEY if dek_row_is_dropped(row) else Kind.UNDER_KEY
     return read_header(row, kind, CASE_ALGORITHMS)[1]
+
+
+def _committed_key(kek: Kek, case: bytes, generation: int, row: bytes, shred_part: bytes) -> CaseKey | None:
+    """The case key of a row, or None where it is not the one that the row commits to."""
+    algorithm, wrapped_part, stored = _unwrap(kek, case, generation, row)
+    key, commitment = _derive(wrapped_part, shred_part, kek.org, case, kek.group, generation, algorithm)
+    return key if compare_digest(commitment, stored) else None
 
 
 def _derive(

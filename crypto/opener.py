@@ -88,21 +88,29 @@ class FrameReader:
             and len(dek_row) == DEK_ROW_SIZE
             and len(case) == len(row) == ID_SIZE
         )
-        if is_usual:
-            try:
-                wrapped, stored = dek_row[_BODY:-COMMITMENT_SIZE], dek_row[-COMMITMENT_SIZE:]
-                context = self._before_case + case + self._after_case
-                part = self._wrapping.decrypt(dek_row[HEADER_SIZE:_BODY], wrapped, context)
-                derived = hkdf_expand(xor(part, shred_part), derivation_info(case, self._kek.group), 64)
-                if compare_digest(derived[32:], stored):
-                    context = self._before_row + row + u32(version)
-                    aead = aead_for(Algorithm.AES_256_GCM, derived[:32])
-                    return unpad(aead.decrypt(frame[HEADER_SIZE:_BODY], frame[_BODY:], context))
-            except (InvalidTag, ValueError):
-                pass
+        record = self._open_usual(case, dek_row, shred_part, row, version, frame) if is_usual else None
+        if record is not None:
+            return record
         key = unwrap_dek(self._kek, case, generation, dek_row, shred_part)
         place = Place(self._kek.org, self._table, self._column, row, version)
         return open_frame(key, place, frame)
+
+    def _open_usual(
+        self, case: bytes, dek_row: bytes, shred_part: bytes, row: bytes, version: int, frame: bytes
+    ) -> bytes | None:
+        """The record, or None where it does not open: nothing is raised from where keys are locals."""
+        try:
+            wrapped, stored = dek_row[_BODY:-COMMITMENT_SIZE], dek_row[-COMMITMENT_SIZE:]
+            context = self._before_case + case + self._after_case
+            part = self._wrapping.decrypt(dek_row[HEADER_SIZE:_BODY], wrapped, context)
+            derived = hkdf_expand(xor(part, shred_part), derivation_info(case, self._kek.group), 64)
+            if compare_digest(derived[32:], stored):
+                context = self._before_row + row + u32(version)
+                aead = aead_for(Algorithm.AES_256_GCM, derived[:32])
+                return unpad(aead.decrypt(frame[HEADER_SIZE:_BODY], frame[_BODY:], context))
+        except (InvalidTag, ValueError):
+            pass
+        return None
 
 
 def open_drop(drop_private: DropPrivate, place: Place, envelope: bytes) -> bytes:

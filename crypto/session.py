@@ -61,17 +61,23 @@ def seal_session(key: Secret, session: bytes, keys: SessionKeys) -> bytes:
     32. Plaintext: org 16 | member 16 | daily private 32 | count u16be, then for each KEK: number u32be |
     kid 32 | secret 32 | group length u8 | group. Raises EncodingRefused for a KEK of another organisation.
     """
+    # Before any key is a local: a traceback that shows locals must not show one.
+    if any(kek.org != keys.org for kek in keys.keks):
+        raise EncodingRefused("key of another organisation")
+    context = _KEYS_CONTEXT + exactly(session, HASH_SIZE)
+    aead = aead_for(Algorithm.AES_256_GCM, key.reveal())
+    return seal_box(aead, PREFIX, context, _encode_keys(keys))
+
+
+def _encode_keys(keys: SessionKeys) -> bytes:
     daily = exactly(keys.daily_private.reveal(), KEY_SIZE)
     pieces = [
         _KEYS_HEAD.pack(exactly(keys.org, ID_SIZE), exactly(keys.member, ID_SIZE), daily, len(keys.keks))
     ]
     for kek in keys.keks:
-        if kek.org != keys.org:
-            raise EncodingRefused("key of another organisation")
         group = label_bytes(kek.group)
         pieces += [_KEK_HEAD.pack(kek.number, kek.kid, kek.secret.reveal(), len(group)), group]
-    aead = aead_for(Algorithm.AES_256_GCM, key.reveal())
-    return seal_box(aead, PREFIX, _KEYS_CONTEXT + exactly(session, HASH_SIZE), b"".join(pieces))
+    return b"".join(pieces)
 
 
 def open_session(key: Secret, session: bytes, sealed: bytes) -> SessionKeys:
@@ -118,10 +124,10 @@ def seal_step_up(key: Secret, session: bytes, seed: Secret, expires_at: int) -> 
 
 def open_step_up(key: Secret, session: bytes, sealed: bytes, now: int) -> SigningKey:
     """Return the signing key. Raises SealBroken as open_session does, StepUpExpired from expires_at on."""
-    seed = _open_row(key, _STEP_UP_CONTEXT + session, _STEP_UP_HEADER_SIZE, sealed)
+    seed = Secret(_open_row(key, _STEP_UP_CONTEXT + session, _STEP_UP_HEADER_SIZE, sealed))
     if now >= int.from_bytes(sealed[len(PREFIX) : _STEP_UP_HEADER_SIZE]):
         raise StepUpExpired("the step-up has ended")
-    return SigningKey.from_seed(Secret(seed))
+    return SigningKey.from_seed(seed)
 
 
 def _open_row(key: Secret, context: bytes, header_size: int, sealed: bytes) -> bytes:

@@ -15,6 +15,7 @@ from casework import sqlite
 from casework.commands.opening import CommandRefused
 from casework.organisations.deployments import find_mark
 from casework.settings import Settings, from_environment
+from casework.unshown import Unshown
 from policies.vocabulary import Role
 
 MARKER = ".casework-demo"
@@ -26,7 +27,7 @@ class DemoRefused(CommandRefused):
     """A demo cannot be made, served or read there; the message says why, in French."""
 
 
-class Account(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Account(Unshown, msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What signs in to the demo, and the verification key of the organisation's journal."""
 
     login: str

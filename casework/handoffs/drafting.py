@@ -20,13 +20,14 @@ from casework.handoffs.states import Side
 from casework.handoffs.tables import handoff, handoff_manifest, handoff_side
 from casework.loaded_case import LEGAL_NAME
 from casework.organisations.partners import Partner, find_partner
+from casework.unshown import Unshown
 from crypto.drop import seal_to_drop
 from crypto.handoff import new_salt
 from policies.facts import HandoffFacts
 from policies.vocabulary import Action, Group, Stage
 
 
-class FrozenGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class FrozenGroup(Unshown, msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A group of a draft as it is kept, sealed: the salt of its HMAC, what is sent, and where that came from."""
 
     salt: bytes

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from casework.unshown import Unshown
 from policies.vocabulary import Group, Role
 
 Login = Annotated[str, Meta(min_length=1, max_length=100)]
@@ -13,19 +14,19 @@ Login = Annotated[str, Meta(min_length=1, max_length=100)]
 Password = Annotated[str, Meta(min_length=1, max_length=1_024)]
 
 
-class Credentials(Struct, forbid_unknown_fields=True):
+class Credentials(Unshown, Struct, forbid_unknown_fields=True):
     login: Login
     password: Password
     role: Role | UnsetType = UNSET
 
 
-class SessionBegun(Struct):
+class SessionBegun(Unshown, Struct):
     token: str
     needs: list[str]
     expires_at: datetime
 
 
-class SecondFactor(Struct, forbid_unknown_fields=True):
+class SecondFactor(Unshown, Struct, forbid_unknown_fields=True):
     code: Annotated[str, Meta(pattern=r"\A[0-9]{6}\Z")]
     role: Role | UnsetType = UNSET
 
@@ -34,7 +35,7 @@ class FactorGiven(Struct):
     needs: list[str]
 
 
-class PasswordAgain(Struct, forbid_unknown_fields=True):
+class PasswordAgain(Unshown, Struct, forbid_unknown_fields=True):
     password: Password
 
 
