@@ -24,7 +24,7 @@ from casework.shreds import ShredStore
 from casework.sqlite import SqliteDatabase
 from casework.turns import Turns
 from crypto.password import DEFAULT_PARAMS, KdfParams
-from crypto.pepper import FileKeyProvider, Pepper
+from crypto.pepper import FileKeyProvider, Pepper, Peppers
 from policies.engine import Engine, EngineFailure
 
 log = structlog.get_logger(__name__)
@@ -51,7 +51,7 @@ class Deployment:
     clock: Clock
     database: Database
     shreds: ShredStore
-    pepper: Pepper
+    peppers: Peppers
     directories: Directories
     journal: Journal
     is_demo: bool
@@ -61,6 +61,11 @@ class Deployment:
     search_turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SEARCHES_AT_ONCE))
     password_turns: Turns = field(default_factory=lambda: Turns(PASSWORDS_AT_ONCE, PASSWORDS_IN_LINE))
     step_up_turns: Turns = field(default_factory=lambda: Turns(STEP_UPS_AT_ONCE, PASSWORDS_IN_LINE))
+
+    @property
+    def pepper(self) -> Pepper:
+        """The pepper in force."""
+        return self.peppers.current
 
     def engine(self, org_id: UUID) -> Engine:
         """The policies of an organisation; one that is not known decides nothing (KeyError)."""
@@ -100,18 +105,18 @@ async def assemble(settings: Settings, clock: Clock, kdf_params: KdfParams = DEF
         PepperRefused, UnsafeDatabase, NotPrepared, PolicyRefused: what stands in the way, by name.
 
     """
-    pepper = FileKeyProvider(settings.pepper_file).pepper()
+    peppers = FileKeyProvider(settings.pepper_file).peppers()
     database = make_database(settings, clock)
     try:
         await database.start()
-        return await _put_together(settings, clock, kdf_params, database, pepper)
+        return await _put_together(settings, clock, kdf_params, database, peppers)
     except BaseException:
         await database.stop()
         raise
 
 
 async def _put_together(
-    settings: Settings, clock: Clock, kdf_params: KdfParams, database: Database, pepper: Pepper
+    settings: Settings, clock: Clock, kdf_params: KdfParams, database: Database, peppers: Peppers
 ) -> Deployment:
     name, is_demo, slugs = await database.unit(lambda unit: _read_deployment(unit.connection))
     shreds = ShredStore(settings.shred_url)
@@ -125,7 +130,7 @@ async def _put_together(
         clock=clock,
         database=database,
         shreds=shreds,
-        pepper=pepper,
+        peppers=peppers,
         directories=Directories(Anchors(settings.state_dir)),
         journal=Journal(name, LaneFile(lanes_folder(settings))),
         is_demo=is_demo,

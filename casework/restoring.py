@@ -31,7 +31,7 @@ from casework.organisations.founding import organisation_slugs
 from casework.organisations.partners import decode_chain, own_chain
 from casework.signers import all_signers
 from crypto.directory import verify_directory
-from crypto.pepper import Pepper
+from crypto.pepper import Peppers
 
 _STAMP = "%Y%m%d%H%M%S"
 
@@ -49,7 +49,7 @@ class Restored:
 def begin_again(
     connection: Connection,
     state_dir: Path,
-    pepper: Pepper,
+    peppers: Peppers,
     now: datetime,
     advance: Progress,
 ) -> Restored:
@@ -65,7 +65,7 @@ def begin_again(
     mark = find_mark(connection)
     if mark is None:
         raise BackupRefused("La base sauvegardée n’est pas celle d’un déploiement.")
-    if pepper_ids(connection) - {pepper.id}:
+    if pepper_ids(connection) - {known.id for known in (peppers.current, *peppers.others)}:
         raise BackupRefused(
             "CASEWORK_PEPPER_FILE : ce n’est pas le secret sous lequel la base a été scellée."
         )

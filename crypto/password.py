@@ -65,6 +65,12 @@ class KdfParams:
         """12 bytes: memory_kib, time_cost, parallelism, each u32be."""
         return _PARAMS.pack(self.memory_kib, self.time_cost, self.parallelism)
 
+    def raised_to(self, least: "KdfParams") -> "KdfParams":
+        """Return parameters that cost no less than these nor than `least`: what is raised is not lowered."""
+        return KdfParams(
+            max(self.memory_kib, least.memory_kib), max(self.time_cost, least.time_cost), self.parallelism
+        )
+
 
 DEFAULT_PARAMS = KdfParams(memory_kib=65_536, time_cost=3, parallelism=1)
 FLOOR_PARAMS = KdfParams(

@@ -13,6 +13,7 @@ from casework.commands.opening import CommandRefused
 from casework.database import UnsafeDatabase
 from casework.deployment import NotPrepared
 from casework.dumps import DumpFailed
+from casework.identity.strength import PasswordTooWeak
 from casework.imports.errors import ImportRefused
 from casework.organisations.cards import CardFault, CardRefused
 from casework.organisations.joining import JoiningFault, JoiningRefused
@@ -179,6 +180,7 @@ _SPOKEN: dict[type[BaseException], Callable[[Any], str]] = {
     PolicyRefused: _policies,
     NotAnOrganisation: lambda error: f"Aucune règle n’existe pour « {error.slug} » (policies/orgs).",
     JoiningRefused: lambda error: f"{error.login} : {_JOINING[error.fault]}.",
+    PasswordTooWeak: lambda error: error.title,
     CardRefused: lambda error: f"CARDFILE : {_CARDS[error.fault]}.",
     SQLAlchemyError: _unanswered,
     ConnectionError: _unanswered,

@@ -25,7 +25,7 @@ from casework.restoring import Restored, begin_again, integrate_restored
 from casework.settings import Settings, from_environment
 from casework.shreds import ShredStore
 from casework.sqlite import sessions_file
-from crypto.pepper import FileKeyProvider, Pepper
+from crypto.pepper import FileKeyProvider, Peppers
 from crypto.recovery import join_shares, recovery_key
 from crypto.secret import Secret
 
@@ -57,7 +57,7 @@ _SHARES_NEEDED = 2
 )
 def restore(manifest: Path, key: VerificationKey, newer: Path | None, shares: Path | None) -> None:
     settings = from_environment()
-    pepper = FileKeyProvider(settings.pepper_file).pepper()
+    peppers = FileKeyProvider(settings.pepper_file).peppers()
     backup = Backup(manifest, key)
     halves = Backup(newer, key) if newer is not None else backup
     _require_fitting(settings, backup, halves)
@@ -75,19 +75,19 @@ def restore(manifest: Path, key: VerificationKey, newer: Path | None, shares: Pa
     ):
         with progress("Base"), backup.open(Part.DATABASE, private) as chunks:
             put_back(owner_url(settings), chunks)
-        restored = _go_on(settings, state_dir, pepper)
+        restored = _go_on(settings, state_dir, peppers)
         if not keeps_halves:
             with progress("Magasin d’effacement"), halves.open(Part.SHREDS, private) as chunks:
                 put_back(settings.shred_url, chunks)
     _tell(restored, keeps_halves=keeps_halves)
 
 
-def _go_on(settings: Settings, state_dir: Path, pepper: Pepper) -> Restored:
+def _go_on(settings: Settings, state_dir: Path, peppers: Peppers) -> Restored:
     """Verify and rename in one transaction, then integrate what says so."""
 
     def begin(connection: Connection) -> tuple[Restored, Sequence[Pending]]:
         with progress("Vérification des journaux") as advance:
-            restored = begin_again(connection, state_dir, pepper, Clock().now(), advance)
+            restored = begin_again(connection, state_dir, peppers, Clock().now(), advance)
         return restored, integrate_restored(connection, state_dir)
 
     restored, pending = as_owner(settings, begin)

@@ -1,6 +1,5 @@
 """Accounts and memberships: made once, with keys that only password and pepper together open."""
 
-import os
 import re
 import secrets
 from collections.abc import Collection, Sequence
@@ -12,25 +11,17 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, and_, func, insert, select
 
 from casework.column_types import Sealed
+from casework.identity.strength import require_strong
 from casework.identity.tables import account, membership
 from casework.identity.totp import new_seed, seal_seed
+from casework.identity.wrapping import Stretched, daily_of, is_right, proof, signing_of
 from casework.ids import new_id
 from crypto.directory import Floor
 from crypto.directory_entries import MemberBody
 from crypto.errors import PasswordRefused
 from crypto.hpke import new_key_pair
-from crypto.password import (
-    SALT_SIZE,
-    KdfParams,
-    matches,
-    open_daily,
-    open_signing,
-    password_keys,
-    stretch,
-    wrap_daily,
-    wrap_signing,
-)
-from crypto.pepper import Pepper
+from crypto.password import KdfParams, password_keys, wrap_daily, wrap_signing
+from crypto.pepper import Pepper, Peppers
 from crypto.secret import Secret
 from crypto.signing import SigningKey
 from policies.vocabulary import Profession, Role
@@ -75,33 +66,17 @@ class NewAccount:
 
     id: UUID
     login: str
-    salt: bytes
-    params: KdfParams
-    stretched: Secret = field(repr=False)
+    password: Stretched
     totp_seed: str = field(repr=False)
     memberships: tuple[NewMembership, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class LockedMembership:
-    """An active membership as it is stored: its private keys are wrapped."""
-
-    id: UUID
-    position: Position
-    daily_key: bytes
-    signing_key: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class LockedAccount:
-    """An active account as it is stored, with its active memberships."""
+    """An active account as its row has it, with the rows of its active memberships; the keys are wrapped."""
 
-    id: UUID
-    login: str
-    salt: bytes
-    params: KdfParams
-    auth_hash: bytes
-    memberships: tuple[LockedMembership, ...]
+    row: Row[Any]
+    memberships: tuple[Row[Any], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,16 +101,14 @@ def prepare_account(
     """Make the keys of an account and of each of its memberships. Blocks for one Argon2id stretch.
 
     Raises:
-        PasswordRefused: see `crypto.password.stretch`.
+        PasswordTooWeak: see `casework.identity.strength`.
 
     """
-    salt = os.urandom(SALT_SIZE)
+    require_strong(password, [login])
     return NewAccount(
         id=new_id(),
         login=login,
-        salt=salt,
-        params=params,
-        stretched=stretch(password, salt, params),
+        password=Stretched.of(password, params),
         totp_seed=new_seed(),
         memberships=tuple(_prepare_membership(position) for position in positions),
     )
@@ -145,27 +118,22 @@ def store_account(
     connection: Connection, pepper: Pepper, org_id: UUID, new: NewAccount, floor: Floor, now: datetime
 ) -> None:
     """Insert an account and its memberships: their keys under the password, each daily key with its floor."""
-    keys = password_keys(pepper, new.id.bytes, new.stretched)
     connection.execute(
         insert(account).values(
             org_id=org_id,
             id=new.id,
             login=new.login,
             active=True,
-            auth_hash=keys.auth_hash,
-            kdf_salt=new.salt,
-            kdf_memory_kib=new.params.memory_kib,
-            kdf_time=new.params.time_cost,
-            kdf_parallelism=new.params.parallelism,
-            pepper_id=pepper.id,
+            **proof(pepper, new.id, new.password),
             totp_seed=seal_seed(pepper, new.id, new.totp_seed),
             totp_step=0,
             created_at=now,
         )
     )
     for member in new.memberships:
-        wrapping = password_keys(pepper, member.id.bytes, new.stretched)
-        daily = wrap_daily(wrapping, member.id.bytes, new.params, member.daily_private, floor)
+        wrapping = password_keys(pepper, member.id.bytes, new.password.secret)
+        params = new.password.params
+        daily = wrap_daily(wrapping, member.id.bytes, params, member.daily_private, floor)
         connection.execute(
             insert(membership).values(
                 org_id=org_id,
@@ -175,7 +143,7 @@ def store_account(
                 professions=",".join(sorted(member.position.professions)),
                 active=True,
                 daily_key=Sealed(daily),
-                signing_key=Sealed(wrap_signing(wrapping, member.id.bytes, new.params, member.signing)),
+                signing_key=Sealed(wrap_signing(wrapping, member.id.bytes, params, member.signing)),
                 created_at=now,
             )
         )
@@ -202,20 +170,11 @@ def locked_account(connection: Connection, org_id: UUID, login: str) -> LockedAc
         select(membership).where(
             and_(membership.c.org_id == org_id, membership.c.account_id == found.id, membership.c.active)
         )
-    )
-    return LockedAccount(
-        id=found.id,
-        login=login,
-        salt=found.kdf_salt,
-        params=KdfParams(found.kdf_memory_kib, found.kdf_time, found.kdf_parallelism),
-        auth_hash=found.auth_hash,
-        memberships=tuple(
-            LockedMembership(row.id, _position(row), row.daily_key.blob, row.signing_key.blob) for row in rows
-        ),
-    )
+    ).all()
+    return LockedAccount(found, tuple(rows))
 
 
-def unlock(pepper: Pepper, locked: LockedAccount, stretched: Secret) -> tuple[UnlockedMember, ...]:
+def unlock(peppers: Peppers, locked: LockedAccount, stretched: Secret) -> tuple[UnlockedMember, ...]:
     """Open the keys of an account's memberships with its stretched password.
 
     Raises:
@@ -223,14 +182,13 @@ def unlock(pepper: Pepper, locked: LockedAccount, stretched: Secret) -> tuple[Un
         SealBroken: a wrapped key was altered.
 
     """
-    if not matches(password_keys(pepper, locked.id.bytes, stretched), locked.auth_hash):
+    if not is_right(peppers, locked.row, stretched):
         raise PasswordRefused("not the password")
     unlocked = []
     for member in locked.memberships:
-        keys = password_keys(pepper, member.id.bytes, stretched)
-        daily, floor = open_daily(keys, member.id.bytes, locked.params, member.daily_key)
-        signing = open_signing(keys, member.id.bytes, locked.params, member.signing_key)
-        unlocked.append(UnlockedMember(member.id, member.position, daily, signing, floor))
+        daily, floor = daily_of(peppers, locked.row, member, stretched)
+        signing = signing_of(peppers, locked.row, member, stretched)
+        unlocked.append(UnlockedMember(member.id, _position(member), daily, signing, floor))
     return tuple(unlocked)
 
 
@@ -298,5 +256,6 @@ def _prepare_membership(position: Position) -> NewMembership:
 
 
 def pepper_ids(connection: Connection) -> set[bytes]:
-    """The ids of the peppers under which accounts are sealed."""
-    return {bytes(found) for found in connection.execute(select(account.c.pepper_id).distinct()).scalars()}
+    """The ids of the peppers under which accounts are sealed, in either layer."""
+    rows = connection.execute(select(account.c.pepper_id, account.c.outer_pepper_id).distinct())
+    return {bytes(found) for row in rows for found in row if found is not None}

@@ -8,7 +8,7 @@ from litestar.params import FromPath, JSONBody
 from msgspec import UNSET
 
 from casework.act import Act
-from casework.identity import sign_in, unlocking
+from casework.identity import passwords, sign_in, unlocking
 from casework.identity.members import colleagues
 from casework.identity.schemas import (
     Credentials,
@@ -17,6 +17,7 @@ from casework.identity.schemas import (
     Members,
     MemberView,
     PasswordAgain,
+    PasswordChange,
     SecondFactor,
     SessionBegun,
     Unlocked,
@@ -96,6 +97,19 @@ async def me(request: AnyRequest) -> Response[Me]:
     return await perform(request, describe)
 
 
+@post(
+    "/api/v1/me/password",
+    status_code=204,
+    opt=signed_in(because="she proves her own password and sets another") | LIMITED,
+)
+async def change_password(request: AnyRequest, data: JSONBody[PasswordChange]) -> None:
+    """Set another password: the same keys under it. Her other sessions end."""
+    who = anonymous(circumstances_of(request))
+    await passwords.change_password(
+        deployment_of(request), who, token_of(request), data.password, data.new_password
+    )
+
+
 @post("/api/v1/members/{member_id:uuid}/unlocking", status_code=200, opt=requires(Action.MEMBER_MANAGE))
 async def unlock_member(
     request: AnyRequest, member_id: FromPath[UUID], data: JSONBody[Unlocking]
@@ -149,4 +163,13 @@ def describe_members(act: Act) -> Members:
     )
 
 
-ROUTES = (create_session, give_second_factor, step_up, end_session, me, list_members, unlock_member)
+ROUTES = (
+    create_session,
+    give_second_factor,
+    step_up,
+    end_session,
+    me,
+    change_password,
+    list_members,
+    unlock_member,
+)

@@ -39,6 +39,11 @@ class PasswordAgain(Unshown, Struct, forbid_unknown_fields=True):
     password: Password
 
 
+class PasswordChange(Unshown, Struct, forbid_unknown_fields=True):
+    password: Password
+    new_password: Password
+
+
 class Me(Struct):
     """`may_open_with` are the groups with which the asker may open a case; none where she may open no case."""
 
@@ -67,8 +72,11 @@ class Members(Struct):
 _NOT_BLANK: Final = r"[^\s\x1c-\x1f\x85\ufeff]"
 
 
+Reason = Annotated[str, Meta(min_length=1, max_length=500, pattern=_NOT_BLANK)]
+
+
 class Unlocking(Struct, forbid_unknown_fields=True):
-    reason: Annotated[str, Meta(min_length=1, max_length=500, pattern=_NOT_BLANK)]
+    reason: Reason
 
 
 class Unlocked(Struct):

@@ -209,6 +209,17 @@ def end(connection: Connection, token: Token) -> None:
     connection.execute(delete(session).where(session.c.id == token.id))
 
 
+def end_others(connection: Connection, kept: SignedIn) -> None:
+    """End every other session of the same account, those that wait for their second factor included."""
+    of_hers = and_(session.c.org_id == kept.org_id, session.c.account_id == kept.account_id)
+    connection.execute(delete(session).where(of_hers, session.c.id != kept.token.id))
+
+
+def end_all(connection: Connection, org_id: UUID, account_id: UUID) -> None:
+    """End every session of an account."""
+    connection.execute(delete(session).where(session.c.org_id == org_id, session.c.account_id == account_id))
+
+
 def forget_expired(unit: UnitOfWork, org_id: UUID) -> None:
     """Delete an organisation's sessions that are over, a batch of them."""
     unit.enter_organisation(org_id)

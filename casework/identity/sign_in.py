@@ -4,40 +4,41 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, and_, func, select, update
 
 from audit.entry import AuthLevel, Outcome
-from casework.column_types import Sealed
 from casework.database import UnitOfWork
 from casework.deployment import Deployment
-from casework.errors import Conflict, NotSignedIn, SignInRefused
+from casework.errors import Busy, Conflict, NotSignedIn, SignInRefused
 from casework.identity import limits, sessions
 from casework.identity.limits import Counter, Held, require_room, within_limits
 from casework.identity.members import LOGIN_FORM
 from casework.identity.sessions import PendingSession, SignedIn, Token
 from casework.identity.tables import account, membership
 from casework.identity.totp import accepted_step
+from casework.identity.wrapping import (
+    Stretched,
+    daily_of,
+    is_right,
+    note_floor,
+    params_of,
+    rewrap,
+    signing_of,
+)
 from casework.journal import Deed, Who
 from casework.keyring import open_grants
 from casework.turns import Turns
 from crypto.errors import PasswordRefused
-from crypto.password import (
-    KdfParams,
-    PasswordKeys,
-    matches,
-    open_daily,
-    open_signing,
-    password_keys,
-    stretch,
-    wrap_daily,
-)
+from crypto.password import stretch
 from crypto.secret import Secret
 from crypto.session import SessionKeys, new_token, open_pending, seal_pending, seal_session, seal_step_up
 
 T = TypeVar("T")
+A = TypeVar("A")
 
 # What an unknown login is stretched with, so that it costs what a known one costs.
 _NO_SALT = bytes(16)
@@ -69,25 +70,36 @@ async def sign_in(deployment: Deployment, who: Who, login: str, password: str, r
         return found, counters
 
     found, counters = await within_limits(deployment.database, look)
-    params = _params(found) if found is not None else deployment.kdf_params
-    salt = found.kdf_salt if found is not None else _NO_SALT
 
-    def begin(unit: UnitOfWork, stretched: Secret | None) -> Begun | None:
+    def begin(unit: UnitOfWork, tried: _Tried | None) -> Begun | None:
         held = Held(unit, counters)
-        if found is None or stretched is None or not _is_right(deployment, found, stretched):
+        now = find_account(unit, login)
+        if found is not None and now is not None and now.kdf_salt != found.kdf_salt:
+            # Stretched under what another sign-in has just renewed, or under a password of before: ask again.
+            raise Busy
+        if now is None or tried is None or not is_right(deployment.peppers, now, tried.stretched):
             held.count()
-            _refused(deployment, unit, found, who, "session.create")
+            refuse(deployment, unit, now, who, "session.create")
             return None
         held.clear()
-        unit.enter_organisation(found.org_id)
+        unit.enter_organisation(now.org_id)
+        if tried.renewed is not None:
+            rewrap(unit.connection, deployment.peppers, now, tried.stretched, tried.renewed)
         secret = new_token()
         token = Token.of(deployment.pepper, secret)
-        sealed = seal_pending(token.key, token.id, found.id.bytes, stretched)
-        expires_at = sessions.begin(unit.connection, token, found, sealed, role, unit.now)
-        _record(deployment, unit, found.org_id, who, Deed("session.create"), AuthLevel.PASSWORD)
+        stretched = tried.renewed.secret if tried.renewed is not None else tried.stretched
+        sealed = seal_pending(token.key, token.id, now.id.bytes, stretched)
+        expires_at = sessions.begin(unit.connection, token, now, sealed, role, unit.now)
+        record(deployment, unit, now.org_id, who, Deed("session.create"), AuthLevel.PASSWORD)
         return Begun(secret, expires_at)
 
-    begun = await _judge(deployment, deployment.password_turns, password, salt, params, counters, begin)
+    begun = await judge(
+        deployment,
+        deployment.password_turns,
+        lambda: _try(deployment, found, password),
+        counters,
+        begin,
+    )
     if begun is None:
         raise SignInRefused
     return begun
@@ -103,7 +115,7 @@ async def give_second_factor(
         TooManyRequests: too many wrong codes for this account, in whatever sessions; the code is not looked at.
         Conflict: several roles and none named, and `extra` lists them; the code is not consumed. Or the session
             is complete.
-        NotSignedIn: no such session.
+        NotSignedIn: no such session, or the password is another one since.
 
     """
 
@@ -111,20 +123,22 @@ async def give_second_factor(
         pending = sessions.find(unit, token)
         if isinstance(pending, SignedIn):
             raise Conflict("session_complete", "Cette session est déjà ouverte.")
-        found = _account(unit.connection, pending)
+        found = account_of(unit.connection, pending)
         held = Held(
             unit, limits.counters_of_factor(deployment.pepper, found.login, who.source, pending.org_id)
         )
-        step = accepted_step(deployment.pepper, found.id, found.totp_seed, code, found.totp_step, unit.now)
+        step = accepted_step(deployment.peppers, found.id, found.totp_seed, code, found.totp_step, unit.now)
         if step is None:
             held.count()
-            _refused(deployment, unit, found, who, "session.second_factor")
+            refuse(deployment, unit, found, who, "session.second_factor")
             return False
         stretched = open_pending(token.key, token.id, found.id.bytes, pending.sealed)
+        if not is_right(deployment.peppers, found, stretched):
+            raise NotSignedIn
         chosen = _choose_membership(unit.connection, pending, role or pending.role)
         if chosen is None:
             held.count()
-            _refused(deployment, unit, found, who, "session.second_factor", "role")
+            refuse(deployment, unit, found, who, "session.second_factor", "role")
             return False
         # Compare and set: two requests with one code cannot both pass.
         consumed = unit.connection.execute(
@@ -134,7 +148,7 @@ async def give_second_factor(
         )
         if consumed.rowcount != 1:
             held.count()
-            _refused(deployment, unit, found, who, "session.second_factor")
+            refuse(deployment, unit, found, who, "session.second_factor")
             return False
         held.clear()
         keys = _open_membership(deployment, unit, found, chosen, stretched)
@@ -173,7 +187,7 @@ async def step_up(deployment: Deployment, who: Who, token: Token, password: str)
             ),
         )
         require_room(unit, counters)
-        return signed_in, _account(unit.connection, signed_in), counters
+        return signed_in, account_of(unit.connection, signed_in), counters
 
     signed_in, found, counters = await within_limits(deployment.database, load)
 
@@ -183,26 +197,26 @@ async def step_up(deployment: Deployment, who: Who, token: Token, password: str)
             raise NotSignedIn
         member = Who(who.request, who.source, current.member_id, current.role, AuthLevel.MFA)
         held = Held(unit, counters)
-        if stretched is None or not _is_right(deployment, found, stretched):
+        now = account_of(unit.connection, current)
+        if stretched is None or not is_right(deployment.peppers, now, stretched):
             held.count()
-            _refused(deployment, unit, found, member, "session.step_up")
+            refuse(deployment, unit, now, member, "session.step_up")
             return False
         held.clear()
-        wrapped: Sealed = unit.connection.execute(
-            select(membership.c.signing_key).where(
+        row = unit.connection.execute(
+            select(membership).where(
                 membership.c.org_id == current.org_id, membership.c.id == current.member_id
             )
-        ).scalar_one()
-        member_keys = _member_keys(deployment, current.member_id, stretched)
-        signing = open_signing(member_keys, current.member_id.bytes, _params(found), wrapped.blob)
+        ).one()
+        signing = signing_of(deployment.peppers, now, row, stretched)
         until = unit.now + sessions.STEP_UP
         sealed = seal_step_up(token.key, token.id, signing.seed, int(until.timestamp()))
         sessions.record_step_up(unit.connection, token, sealed, until)
-        _record(deployment, unit, current.org_id, member, Deed("session.step_up"), AuthLevel.STEP_UP)
+        record(deployment, unit, current.org_id, member, Deed("session.step_up"), AuthLevel.STEP_UP)
         return True
 
-    turns = deployment.step_up_turns
-    if not await _judge(deployment, turns, password, found.kdf_salt, _params(found), counters, lift):
+    attempt = partial(stretch, password, found.kdf_salt, params_of(found))
+    if not await judge(deployment, deployment.step_up_turns, attempt, counters, lift):
         raise SignInRefused
 
 
@@ -217,36 +231,51 @@ async def sign_out(deployment: Deployment, who: Who, token: Token) -> None:
             if isinstance(found, SignedIn)
             else who
         )
-        _record(deployment, unit, found.org_id, member, Deed("session.end"), member.auth)
+        record(deployment, unit, found.org_id, member, Deed("session.end"), member.auth)
 
     await deployment.database.unit(end)
 
 
-async def _judge(
+async def judge(
     deployment: Deployment,
     turns: Turns,
-    password: str,
-    salt: bytes,
-    params: KdfParams,
+    attempt: Callable[[], A],
     counters: Sequence[Counter],
-    judge: Callable[[UnitOfWork, Secret | None], T],
+    judging: Callable[[UnitOfWork, A | None], T],
 ) -> T:
-    """Stretch a password and judge it; None is given for one that could never have been set.
+    """Stretch what `attempt` stretches and judge it; None is given for what could never have been set.
 
     Both happen in one turn, and whoever waited for it asks for room again: past a limit nothing is stretched.
     """
     async with turns:
         await within_limits(deployment.database, lambda unit: require_room(unit, counters))
         try:
-            stretched = await asyncio.to_thread(stretch, password, salt, params)
+            tried = await asyncio.to_thread(attempt)
         except PasswordRefused:
-            stretched = None
-        return await within_limits(deployment.database, lambda unit: judge(unit, stretched))
+            tried = None
+        return await within_limits(deployment.database, lambda unit: judging(unit, tried))
 
 
-def _is_right(deployment: Deployment, found: Row[Any], stretched: Secret) -> bool:
-    keys = password_keys(deployment.pepper, found.id.bytes, stretched)
-    return matches(keys, found.auth_hash) and bool(found.active)
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """A password as it was tried and, where it is right and stands under less than it should, as it will stand."""
+
+    stretched: Secret
+    renewed: Stretched | None
+
+
+def _try(deployment: Deployment, found: Row[Any] | None, password: str) -> _Tried:
+    if found is None:
+        return _Tried(stretch(password, _NO_SALT, deployment.kdf_params), None)
+    stored, peppers = params_of(found), deployment.peppers
+    stretched = stretch(password, found.kdf_salt, stored)
+    wanted = stored.raised_to(deployment.kdf_params)
+    if not is_right(peppers, found, stretched):
+        return _Tried(stretched, None)
+    if wanted != stored:
+        return _Tried(stretched, Stretched.of(password, wanted))
+    is_behind = found.pepper_id != peppers.current.id or found.outer_pepper_id is not None
+    return _Tried(stretched, Stretched(found.kdf_salt, stored, stretched) if is_behind else None)
 
 
 def find_account(unit: UnitOfWork, login: str) -> Row[Any] | None:
@@ -259,7 +288,7 @@ def find_account(unit: UnitOfWork, login: str) -> Row[Any] | None:
     return unit.connection.execute(select(account).where(account.c.login == login)).one_or_none()
 
 
-def _account(connection: Connection, of: PendingSession | SignedIn) -> Row[Any]:
+def account_of(connection: Connection, of: PendingSession | SignedIn) -> Row[Any]:
     found = connection.execute(
         select(account).where(account.c.org_id == of.org_id, account.c.id == of.account_id)
     ).one()
@@ -290,31 +319,17 @@ def _open_membership(
     deployment: Deployment, unit: UnitOfWork, found: Row[Any], chosen: Row[Any], stretched: Secret
 ) -> SessionKeys:
     """Open the daily key, hold the directory against the floor it carries, and open every standing grant."""
-    params = _params(found)
-    keys = _member_keys(deployment, chosen.id, stretched)
-    daily, floor = open_daily(keys, chosen.id.bytes, params, chosen.daily_key.blob)
+    daily, floor = daily_of(deployment.peppers, found, chosen, stretched)
     directory = deployment.directories.fresh(unit.connection, found.org_id)
     directory.require_floor(floor)
     if directory.epoch > floor.epoch:
-        unit.connection.execute(
-            update(membership)
-            .where(membership.c.org_id == found.org_id, membership.c.id == chosen.id)
-            .values(daily_key=Sealed(wrap_daily(keys, chosen.id.bytes, params, daily, directory.floor)))
-        )
+        note_floor(unit.connection, deployment.peppers, found, chosen.id, stretched, daily, directory.floor)
     without_keks = SessionKeys(found.org_id.bytes, chosen.id.bytes, daily, ())
     keks = open_grants(unit.connection, directory, without_keks)
     return SessionKeys(found.org_id.bytes, chosen.id.bytes, daily, keks)
 
 
-def _member_keys(deployment: Deployment, member_id: UUID, stretched: Secret) -> PasswordKeys:
-    return password_keys(deployment.pepper, member_id.bytes, stretched)
-
-
-def _params(found: Row[Any]) -> KdfParams:
-    return KdfParams(found.kdf_memory_kib, found.kdf_time, found.kdf_parallelism)
-
-
-def _refused(
+def refuse(
     deployment: Deployment,
     unit: UnitOfWork,
     found: Row[Any] | None,
@@ -331,7 +346,7 @@ def _refused(
         deployment.journal.record(unit, (found.org_id, deployment.slugs[found.org_id]), who, deed)
 
 
-def _record(
+def record(
     deployment: Deployment, unit: UnitOfWork, org_id: UUID, who: Who, deed: Deed, auth: AuthLevel
 ) -> None:
     as_proved = Who(who.request, who.source, who.member, who.role, auth, who.purpose)

@@ -25,12 +25,15 @@ account = Table(
     Column("id", Id, primary_key=True),
     Column("login", String(100), nullable=False, unique=True),
     Column("active", Boolean(create_constraint=False), nullable=False),
-    Column("auth_hash", LargeBinary(32), nullable=False),
+    # 32 bytes, and 46 more where a second pepper seals them.
+    Column("auth_hash", LargeBinary(78), nullable=False),
     Column("kdf_salt", LargeBinary(16), nullable=False),
     Column("kdf_memory_kib", Integer, nullable=False),
     Column("kdf_time", Integer, nullable=False),
     Column("kdf_parallelism", Integer, nullable=False),
     Column("pepper_id", LargeBinary(16), nullable=False),
+    # The pepper that seals hash and keys once more, until their owner signs in (casework.identity.wrapping).
+    Column("outer_pepper_id", LargeBinary(16), nullable=True),
     Column("totp_seed", SealedBytes, nullable=False),
     # The last time step accepted: a code is good once.
     Column("totp_step", BigInteger, nullable=False),

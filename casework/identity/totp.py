@@ -6,7 +6,7 @@ from uuid import UUID
 import pyotp
 
 from casework.column_types import Sealed
-from crypto.pepper import Pepper, open_under_pepper, seal_under_pepper
+from crypto.pepper import Pepper, Peppers, open_under_pepper, seal_under_pepper, sealing_pepper
 
 STEP_SECONDS = 30
 # One step of clock drift either way (RFC 6238, section 5.2).
@@ -23,12 +23,17 @@ def seal_seed(pepper: Pepper, account_id: UUID, seed: str) -> Sealed:
     return Sealed(seal_under_pepper(pepper, _LABEL, account_id.bytes, seed.encode("ascii")))
 
 
+def open_seed(peppers: Peppers, account_id: UUID, sealed: Sealed) -> str:
+    """The seed. Raises PepperRefused, SealBroken as `crypto.pepper.open_under_pepper`."""
+    pepper = peppers.of(sealing_pepper(sealed.blob))
+    return open_under_pepper(pepper, _LABEL, account_id.bytes, sealed.blob).decode("ascii")
+
+
 def accepted_step(
-    pepper: Pepper, account_id: UUID, sealed: Sealed, code: str, last_step: int, now: datetime
+    peppers: Peppers, account_id: UUID, sealed: Sealed, code: str, last_step: int, now: datetime
 ) -> int | None:
     """The time step that `code` belongs to, or None if it is wrong or not newer than the last one accepted."""
-    seed = open_under_pepper(pepper, _LABEL, account_id.bytes, sealed.blob).decode("ascii")
-    totp = pyotp.TOTP(seed)
+    totp = pyotp.TOTP(open_seed(peppers, account_id, sealed))
     present = int(now.timestamp()) // STEP_SECONDS
     for drift in _DRIFT:
         step = present + drift

@@ -26,6 +26,7 @@ from casework.identity.members import (
     store_account,
     unlock,
 )
+from casework.identity.wrapping import params_of
 from casework.journal import JOURNAL, Deed, Who
 from casework.keyring import open_grants
 from casework.organisations.tables import key_directory, key_grant
@@ -131,7 +132,9 @@ async def _open(deployment: Deployment, org_id: UUID, given: Credentials) -> _Op
         raise JoiningRefused(JoiningFault.UNKNOWN_LOGIN, given.login)
     async with deployment.password_turns:
         try:
-            stretched = await asyncio.to_thread(stretch, given.password, account.salt, account.params)
+            stretched = await asyncio.to_thread(
+                stretch, given.password, account.row.kdf_salt, params_of(account.row)
+            )
         except PasswordRefused:
             raise JoiningRefused(JoiningFault.WRONG_PASSWORD, given.login) from None
     return _Opened(given.login, account, stretched)
@@ -226,7 +229,7 @@ class _Joining:
 
     def _unlocked(self, signer: _Opened) -> tuple[UnlockedMember, ...]:
         try:
-            unlocked = unlock(self._deployment.pepper, signer.account, signer.stretched)
+            unlocked = unlock(self._deployment.peppers, signer.account, signer.stretched)
         except PasswordRefused:
             raise JoiningRefused(JoiningFault.WRONG_PASSWORD, signer.login) from None
         for member in unlocked:

@@ -9,6 +9,12 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "several_roles": {"code": "492817", "role": "worker"},
     },
     "step_up": {"example": {"password": "phrase de passe inventée"}},
+    "change_password": {
+        "example": {
+            "password": "phrase de passe inventée",
+            "new_password": "un bateau mauve traverse Lisbonne",
+        }
+    },
     "unlock_member": {"example": {"reason": "A saisi plusieurs fois son ancien mot de passe."}},
     "create_case": {
         "pseudonym": {"public": "seeking", "identity": {"name_in_use": "Mimosa", "anonymous": True}},

@@ -105,9 +105,14 @@ class Centre:
     def member(self, login: str) -> UUID:
         return self.accounts[login].memberships[0].id
 
-    async def token(self, login: str, *, step_up: bool = False) -> str:
+    async def token(
+        self, login: str, *, step_up: bool = False, password: str = PASSWORD, role: str | None = None
+    ) -> str:
         """Sign in with both factors through the API; returns the bearer token."""
-        begun = await self.http.post("/api/v1/sessions", json={"login": login, "password": PASSWORD})
+        chosen = {"role": role} if role is not None else {}
+        begun = await self.http.post(
+            "/api/v1/sessions", json={"login": login, "password": password, **chosen}
+        )
         assert begun.status_code == 201, begun.text
         headers = {"authorization": f"Bearer {begun.json()['token']}"}
         factor = await self.http.post(
@@ -116,7 +121,7 @@ class Centre:
         assert factor.status_code == 200, factor.text
         if step_up:
             stepped = await self.http.post(
-                "/api/v1/sessions/current/step-up", json={"password": PASSWORD}, headers=headers
+                "/api/v1/sessions/current/step-up", json={"password": password}, headers=headers
             )
             assert stepped.status_code == 204, stepped.text
         return str(begun.json()["token"])
@@ -131,8 +136,10 @@ class Centre:
         self._steps[login] = now
         return pyotp.TOTP(self.accounts[login].totp_seed).generate_otp(now)
 
-    async def sign_in(self, login: str, *, step_up: bool = False) -> "Client":
-        return Client(self, await self.token(login, step_up=step_up))
+    async def sign_in(
+        self, login: str, *, step_up: bool = False, password: str = PASSWORD, role: str | None = None
+    ) -> "Client":
+        return Client(self, await self.token(login, step_up=step_up, password=password, role=role))
 
     async def integrate(self) -> None:
         """Have everything that waits in the inbox put into the logs now."""

@@ -36,7 +36,7 @@ MAY: Final[Mapping[str, str]] = {
 OTHERS: Final = (WORKER, SUPERVISOR, "avec.reception", AUDITOR, "avec.custodian", "cidff.jurist")
 # One request in so many is somebody else's; one in so many is about something that is not there.
 ELSE_EVERY, RANDOM_EVERY = 8, 4
-# She is signed out each time: nobody else may lose her session.
+# She is signed out each time, or her other sessions are: nobody else may lose her session.
 LEAVES: Final = "avec.dpo"
 # What is not found a member may ask for so often; then everyone rests.
 _MOST: Final = NOT_FOUND.most - 10
@@ -60,7 +60,7 @@ class Members:
 
     def get(self, case: Case, _context: AuthContext) -> str:
         operation = id_of(case.operation)
-        if operation == "end_session":
+        if operation in {"end_session", "change_password"}:
             return self.served.run(self.served.centre.token(LEAVES))
         if operation == "give_second_factor":
             return self._begun()

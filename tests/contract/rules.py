@@ -12,6 +12,7 @@ from tests.contract.members import id_of
 
 _MUST_BE_THERE: Final = "an id or a name of something that this organisation has"
 _TOGETHER: Final = "a rule of several fields together"
+_STRENGTH: Final = "how hard a password is to guess has no pattern"
 # Field and code of a 422 → why no schema has it.
 BEYOND_THE_FORM: Final[dict[tuple[str, str], str]] = {
     ("members", "unknown_member"): _MUST_BE_THERE,
@@ -43,6 +44,9 @@ BEYOND_THE_FORM: Final[dict[tuple[str, str], str]] = {
     ("If-Match", "not_with_if_none_match"): _TOGETHER,
     ("case_id", "another_case"): _TOGETHER,
     ("content", "too_large"): "what is counted is its length in bytes",
+    ("new_password", "too_simple"): _STRENGTH,
+    ("new_password", "guessable"): _STRENGTH,
+    ("new_password", "unusable"): _STRENGTH,
     ("cursor", "malformed"): "a cursor is opaque: only one that was given is taken",
 }
 

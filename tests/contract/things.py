@@ -81,6 +81,7 @@ def _bodies(centre: Centre, case: str, draft: dict[str, Any]) -> Mapping[str, Bo
         "create_session": lambda _: {"login": WORKER, "password": PASSWORD},
         "give_second_factor": lambda _: {"code": centre.code(ARRIVES)},
         "step_up": lambda _: {"password": PASSWORD},
+        "change_password": lambda _: {"password": PASSWORD, "new_password": PASSWORD},
         "change_group": lambda _: {"summary": story.told("social")},
         "set_assignments": lambda _: {"members": [worker, colleague]},
         "reassign": lambda _: {"from": leaves, "to": [colleague]},

@@ -31,6 +31,7 @@ CLEAR_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "kdf_time": "needed to stretch the password",
         "kdf_parallelism": "needed to stretch the password",
         "pepper_id": "which pepper; a hash of it",
+        "outer_pepper_id": "which pepper seals the keys once more, while their owner has not signed in since",
         "totp_step": "the last time step that was used: a code is good once, compared and set in SQL",
         "created_at": _MADE_AT,
     },

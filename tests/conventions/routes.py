@@ -19,6 +19,7 @@ ROUTES: Final[dict[tuple[str, str], str | frozenset[Action]]] = {
     ("POST", "/api/v1/sessions/current/step-up"): SIGNED_IN,
     ("DELETE", "/api/v1/sessions/current"): SIGNED_IN,
     ("GET", "/api/v1/me"): SIGNED_IN,
+    ("POST", "/api/v1/me/password"): SIGNED_IN,
     ("GET", "/api/v1/members"): frozenset({Action.CASE_ASSIGN}),
     ("POST", "/api/v1/members/{member_id:uuid}/unlocking"): frozenset({Action.MEMBER_MANAGE}),
     ("POST", "/api/v1/cases"): frozenset({Action.CASE_CREATE}),

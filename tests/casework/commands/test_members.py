@@ -160,7 +160,12 @@ def test_of_two_joinings_at_once_each_is_whole_or_not_at_all(founded: Place) -> 
             Credentials(login, founded.password("avec", login)) for login in ("avec.custodian", "avec.social")
         )
         news = [
-            prepare_account(f"avec.new{number}", "first words", [Position(Role.RECEPTION)], FLOOR_PARAMS)
+            prepare_account(
+                f"avec.new{number}",
+                "un bateau mauve traverse Lisbonne",
+                [Position(Role.RECEPTION)],
+                FLOOR_PARAMS,
+            )
             for number in range(2)
         ]
         try:

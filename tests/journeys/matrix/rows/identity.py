@@ -31,6 +31,11 @@ def _step_up(_at: Things) -> Call:
     return Call("/api/v1/sessions/current/step-up", {"password": PASSWORD})
 
 
+def _change_password(_at: Things) -> Call:
+    # The same once more: whoever acts after her signs in with it.
+    return Call("/api/v1/me/password", {"password": PASSWORD, "new_password": PASSWORD})
+
+
 def _unlock(at: Things) -> Call:
     return Call(f"/api/v1/members/{at.worker}/unlocking", {"reason": "Elle s’est trompée de mot de passe."})
 
@@ -73,6 +78,12 @@ ROWS = (
             Actor.ASSIGNED: allowed(because="it names the asker to herself, and nobody else"),
         },
         fields="member_id login organisation role professions compartments may_open_with",
+    ),
+    Row(
+        "POST",
+        "/api/v1/me/password",
+        _change_password,
+        {**ANONYMOUS, **members(_HER_OWN), Actor.ASSIGNED: allowed("password.change", status=204)},
     ),
     Row(
         "DELETE",
