@@ -1,7 +1,7 @@
 """A whole centre for tests: four organisations, their members and partners, the app, and signed-in clients."""
 
 import shutil
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -10,6 +10,7 @@ from ipaddress import ip_network
 from itertools import permutations
 from pathlib import Path
 from typing import Any, TypeVar
+from unittest.mock import patch
 from uuid import UUID, uuid4
 
 import httpx
@@ -33,7 +34,7 @@ from casework.schema import migrate
 from casework.settings import Settings
 from crypto.password import FLOOR_PARAMS
 from crypto.pepper import create_pepper_file
-from policies.engine import Engine
+from policies.engine import Engine, EngineFailure
 from policies.vocabulary import Profession, Role
 from tests.casework.administrator import Administrator
 
@@ -43,6 +44,7 @@ SLUGS = ("avec", "cidff", "planning", "med")
 # Every text that a test seals holds it, so that a leak is found by one word.
 CANARY = "canari"
 T = TypeVar("T")
+Alarm = Callable[[EngineFailure], None]
 _PROFESSIONS = {str(profession) for profession in Profession}
 LOGINS = (
     "avec.social",
@@ -232,9 +234,17 @@ def _positions(login: str) -> Sequence[Position]:
     return [Position(Role(name))]
 
 
+_load = Engine.load
+
+
 @cache
-def _engine(slug: str) -> Engine:
-    return Engine.load(slug, SLUGS)
+def _engine(slug: str, orgs: frozenset[str] = frozenset(SLUGS), alarm: Alarm | None = None) -> Engine:
+    """An engine with what it has decided before: a process asks Cedar each question once, and not in each test."""
+    return _load(slug, orgs, alarm=alarm)
+
+
+def _known_engine(slug: str, orgs: Iterable[str], *, alarm: Alarm | None = None) -> Engine:
+    return _engine(slug, frozenset(orgs), alarm)
 
 
 @dataclass(frozen=True)
@@ -301,7 +311,8 @@ async def open_centre(folder: Path, foundation: Foundation, urls: Urls) -> Async
         managed_networks=(ip_network("127.0.0.0/8"),),
     )
     clock = MovableClock()
-    deployment = await assemble(settings, clock, FLOOR_PARAMS)
+    with patch.object(Engine, "load", _known_engine):
+        deployment = await assemble(settings, clock, FLOOR_PARAMS)
     await deployment.shreds.create()
     app = create_app(deployment)
     transport = httpx.ASGITransport(app, client=("127.0.0.1", 50_000))
