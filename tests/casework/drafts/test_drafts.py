@@ -1,5 +1,6 @@
 """Drafts: kept by version, hers alone, gone with the case; every save, opening and deletion is journaled."""
 
+import asyncio
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -86,6 +87,20 @@ async def test_of_two_tabs_the_later_sees_both_versions_and_overwrites_nothing(c
     assert (await social.get(f"/drafts/{draft_id}"))["content"] == NOTE
     opened = entries_of(await centre.journal("avec", action="draft.open"), "draft.open", "allowed")
     assert len(opened) == 4
+
+
+async def test_of_two_beginnings_at_once_one_is_kept_and_the_other_sees_both(centre: Centre) -> None:
+    social = await centre.sign_in("avec.social")
+    case, draft_id = await open_case(social), str(uuid4())
+    typed = [{"social": f"{CANARY} {number}"} for number in range(4)]
+    answers = await asyncio.gather(*(save(social, draft_id, case, content) for content in typed))
+    assert sorted(answer.status_code for answer in answers) == [200, 412, 412, 412]
+    won = next(at for at, answer in enumerate(answers) if answer.status_code == 200)
+    assert (await social.get(f"/drafts/{draft_id}"))["content"] == typed[won]
+    for content, answer in zip(typed, answers, strict=True):
+        if answer.status_code == 412:
+            shown = answer.json()["current"], answer.json()["yours"]
+            assert shown == ({"version": 1, "content": typed[won]}, content)
 
 
 async def test_anothers_draft_answers_and_is_journaled_as_an_absent_one(centre: Centre) -> None:

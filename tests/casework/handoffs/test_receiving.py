@@ -342,6 +342,22 @@ async def test_nobody_writes_over_what_was_not_opened_yet(centre: Centre) -> Non
     await reception.patch(path, {"name_in_use": "x"}, opened["versions"]["identity"])
 
 
+async def test_nobody_corrects_in_a_group_that_was_not_opened_yet(centre: Centre) -> None:
+    """The part may bring that very follow-up's first text: it would be hidden unread under the correction."""
+    _, _, handoff_id, _ = await _sent(centre, "identity", "legal")
+    supervisor, jurist = await centre.sign_in("cidff.supervisor"), await centre.sign_in("cidff.jurist")
+    received = await accept(supervisor, handoff_id, "cidff.jurist")
+    reception = await centre.sign_in("cidff.reception")
+    noted = await note(reception, received, "accueil", "intake")
+    path, headers = f"/follow-ups/{noted}/corrections", {"if-match": '"1"'}
+    correction = {"reason": "Une faute.", "content": {"intake": "x"}}
+    await reception.refused("POST", path, 409, "arrival_unopened", json=correction, headers=dict(headers))
+    assert (await denials(centre, "cidff", "case.amend.intake"))[0]["entry"]["reason"] == "arrival_unopened"
+    await jurist.get(f"/cases/{received}")
+    corrected = await reception.post(path, correction, headers=headers)
+    assert corrected["version"] == 2
+
+
 async def test_a_transfer_closes_the_senders_case_and_an_orientation_does_not(centre: Centre) -> None:
     social = await centre.sign_in("avec.social", step_up=True)
     jurist = await centre.sign_in("cidff.jurist")

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter as Tally
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from audit.log import Filters, entries
 from audit.tables import DEPLOYMENT_LOG
+from casework.act import Act
 from casework.deployment import assemble, dismantle
 from casework.errors import TooManyRequests
 from casework.identity import limits, sign_in
@@ -368,17 +369,27 @@ async def test_who_asks_for_too_much_that_is_not_there_is_told_to_wait_and_count
     assert len(entries_after) == 102
 
 
-async def test_a_use_that_is_limited_is_counted_for_each_member_alone(centre: Centre) -> None:
+async def test_who_searches_too_often_waits_and_her_colleagues_do_not(centre: Centre) -> None:
     social, psychologist = await centre.sign_in("avec.social"), await centre.sign_in("avec.psychologist")
-    use: Callable[[Any], None] = lambda act: limits.limit(act, limits.SEARCH)  # noqa: E731
-    for _ in range(60):
-        await centre.act(social, use)
-    with pytest.raises(TooManyRequests) as refused:
-        await centre.act(social, use)
-    assert 0 < refused.value.seconds <= 300
-    await centre.act(psychologist, use)
+    wanted = {"name": "Inès"}
+
+    def search_59_times(act: Act) -> None:
+        for _ in range(59):
+            limits.limit(act, limits.SEARCH)
+
+    await centre.act(social, search_59_times)
+    await social.post("/search", wanted, 200)
+    assert 0 < limited(await social.request("POST", "/search", json=wanted)) <= 300
+    await psychologist.post("/search", wanted, 200)
+    searched = await centre.journal("avec", action="case.search")
+    assert [item["entry"]["actor"] for item in searched] == [
+        str(centre.member(login)) for login in ("avec.psychologist", "avec.social")
+    ]
     centre.clock.offset += timedelta(minutes=5)
-    await centre.act(social, use)
+    await social.post("/search", wanted, 200)
+    await sweep(centre.deployment)
+    told_of = await told(centre, "avec", "case.search")
+    assert told_of == [("too_many_requests", 1, str(centre.member("avec.social")))]
 
 
 @pytest.mark.parametrize(
