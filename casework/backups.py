@@ -55,6 +55,11 @@ class Part(StrEnum):
     def number(self) -> int:
         return list(Part).index(self) + 1
 
+    @property
+    def label(self) -> str:
+        """What it is called in French."""
+        return {"database": "base", "shreds": "magasin d’effacement", "state": "répertoire d’état"}[self]
+
 
 class SealedFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One file: its name beside the manifest, the engine whose copy it holds (none of the state), its SHA-256."""

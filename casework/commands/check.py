@@ -60,8 +60,10 @@ def _check_backup(manifest: Path, key: VerificationKey) -> list[Check]:
             try:
                 backup.require_whole(part)
             except BackupRefused as error:
-                found.append(Check(part, passed=False, words=str(error)))
+                found.append(Check(part.label, passed=False, words=str(error)))
             else:
-                found.append(Check(part, passed=True, words="le fichier est celui qui a été sauvegardé"))
+                found.append(
+                    Check(part.label, passed=True, words="le fichier est celui qui a été sauvegardé")
+                )
             advance(done, len(Part))
     return found

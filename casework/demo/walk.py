@@ -12,6 +12,7 @@ from audit.verdict import Verdict
 from casework.demo.auditing import Auditor, Expected, NotJournaled
 from casework.demo.directory import Account
 from casework.demo.people import Authenticator, Person, UnexpectedAnswer, sign_in
+from policies.labels import GROUPS
 from policies.vocabulary import Group
 
 T = TypeVar("T")
@@ -129,7 +130,9 @@ class _Walk:
         )
         for group, part in draft["preview"].items():
             texts = [*part["fields"].values(), *(item["record"].get("text") for item in part["follow_ups"])]
-            self._say(f"      aperçu {group} : {' · '.join(str(text) for text in texts if text)}")
+            self._say(
+                f"      aperçu {GROUPS[Group(group)]} : {' · '.join(str(text) for text in texts if text)}"
+            )
         self._say(f"      empreinte de ce contenu : {draft['content_digest'][:16]}…")
         _require(_KEPT_BACK not in draft["preview"][Group.IDENTITY]["fields"], "la date est dans l’aperçu")
         return {**draft, "path": f"/handoffs/{draft['id']}"}

@@ -23,6 +23,7 @@ from audit.entry import Entry
 from audit.incarnation import unmarked
 from audit.state import SignerState
 from audit.tables import DEPLOYMENT_LOG
+from casework.backups import Part
 from casework.clock import Clock
 from casework.deployment import make_database
 from casework.identity.tables import session
@@ -285,7 +286,7 @@ def test_a_file_that_was_changed_cut_or_exchanged_is_refused_by_name(
         if harm is not None:
             file.write_bytes(harm)
         checked = founded.run("check", "--backup", manifest, "--key", key)
-        assert (checked.code, f"✗ {part}" in checked.out) == (1, True), checked
+        assert (checked.code, f"✗ {Part(part).label}" in checked.out) == (1, True), checked
         ran = restore(target, founded, manifest, shares)
         assert (ran.code, file.name in ran.err) == (1, True), ran
         assert list((target.folder / "data").iterdir()) == []
