@@ -1,8 +1,10 @@
 """What can be verified of a whole deployment without any key: `casework check`, and at every restore."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from uuid import UUID
 
@@ -14,19 +16,36 @@ from audit.state import SignerState
 from audit.tables import DEPLOYMENT_LOG
 from audit.verdict import Report, Verdict
 from audit.verifier import Trust, verify_database
+from audit.versions import SeenRows, seen_rows
 from casework.anchors import AnchorMissing, Anchors
-from casework.cases.soundness import Soundness, inspect_cases
+from casework.cases.soundness import Soundness, inspect_cases, pseudonym_parts, stored_versions
 from casework.database import Database
+from casework.follow_ups.soundness import stored_versions as versions_of_follow_ups
 from casework.journal import Journal
 from casework.organisations.deployments import find_mark
 from casework.organisations.founding import organisation_slugs
 from casework.organisations.holders import verified_directory
-from casework.shreds import ShredStore
+from casework.shreds import PSEUDONYM, ShredStore
 from casework.signers import load_signer
 from crypto.errors import DirectoryRefused
+from crypto.journal import pseudonym, row_pseudonym
 from crypto.signing import verify
 
 Progress = Callable[[int, int], None]
+
+# What writes a new version of a row, and names it in its entry.
+_CHANGES = frozenset({"case.record", "follow_up.correct"})
+# What names rows of cases and follow-ups, and no others.
+_OF_CASES = _CHANGES | {
+    "case.create",
+    "case.list",
+    "case.open",
+    "case.search",
+    "follow_up.create",
+    "follow_up.list",
+}
+# So many cases are named; who administers the server finds the others once these are mended.
+_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +127,72 @@ def check_cases(found: Soundness, slug: str) -> Check:
     )
 
 
+def check_rows(connection: Connection, shreds: ShredStore, org_id: UUID, slug: str) -> list[Check]:
+    """Hold every row against what the journal has seen of it.
+
+    A record that was put back, its old version with it, opens; and while the half of a pseudonym is another, what
+    is done is journaled under another's name, or nobody's. Both are told by the journal alone.
+    """
+    halves = shreds.all_of(org_id, PSEUDONYM)
+    persons = {
+        case_id: pseudonym(part, halves[case_id.bytes])
+        for case_id, part in pseudonym_parts(connection, org_id).items()
+        # Without the half nobody knows the person in the journal any more: `check_cases` says so.
+        if case_id.bytes in halves
+    }
+    rows = [
+        (case_id, row, version)
+        for case_id, row, version in chain(
+            stored_versions(connection, org_id), versions_of_follow_ups(connection, org_id)
+        )
+        if case_id in persons
+    ]
+    seen = seen_rows(connection, org_id.bytes, _CHANGES, _OF_CASES)
+    names = {
+        row_pseudonym(persons[case_id], row.bytes).hex(): (case_id, version) for case_id, row, version in rows
+    }
+    older = {
+        case_id
+        for name, (case_id, version) in names.items()
+        if version < seen.newest.get(name, 0) or name in seen.written_twice
+    }
+    misnamed = _misnamed(seen, names.keys(), rows)
+    sound = f"{len(rows)} enregistrement{_s(len(rows))}"
+    return [
+        Check(
+            f"versions de « {slug} »",
+            not older,
+            _cases("un contenu plus ancien a été remis en place, d’après le journal", older)
+            or f"{sound}, aucun plus ancien que ce que le journal en a vu",
+        ),
+        Check(
+            f"noms du journal de « {slug} »",
+            not misnamed,
+            _cases("des accès ont été inscrits sous un autre nom", misnamed)
+            or f"{sound}, aucun sous un autre nom que celui de son dossier",
+        ),
+    ]
+
+
+def _misnamed(seen: SeenRows, names: AbstractSet[str], rows: Sequence[tuple[UUID, UUID, int]]) -> set[UUID]:
+    """The cases of which a row stands in the journal under a name that is not its person's."""
+    found: set[UUID] = set()
+    for person, named in seen.of_persons.items():
+        # What was erased is unknown too, and is found under no name.
+        if unknown := named - names:
+            other = bytes.fromhex(person)
+            found |= {case_id for case_id, row, _ in rows if row_pseudonym(other, row.bytes).hex() in unknown}
+    return found
+
+
+def _cases(what: str, cases: AbstractSet[UUID]) -> str | None:
+    """« N dossiers où … : », and at most five of them; None where there is none."""
+    if not cases:
+        return None
+    named = ", ".join(str(case_id) for case_id in sorted(cases)[:_NAMED])
+    return f"{len(cases)} dossier{_s(len(cases))} où {what} : {named}{', …' if len(cases) > _NAMED else ''}"
+
+
 def check_file(connection: Connection) -> Check:
     """SQLite's own verification of the file, and that every foreign key leads to a row.
 
@@ -156,6 +241,7 @@ def _check_organisation(
     return [
         check_directory(connection, state_dir, org_id, slug),
         check_cases(inspect_cases(connection, org_id, shreds.owned(org_id)), slug),
+        *check_rows(connection, shreds, org_id, slug),
     ]
 
 

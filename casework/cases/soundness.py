@@ -1,5 +1,6 @@
-"""Whether the keys of an organisation's cases have the form they must have; no key is needed to see it."""
+"""What of an organisation's cases can be verified without a key: the form of their keys, and their versions."""
 
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from uuid import UUID
@@ -48,3 +49,20 @@ def inspect_cases(connection: Connection, org_id: UUID, halves: AbstractSet[tupl
             any((case, purpose) not in halves for purpose in (PSEUDONYM, *every)) for case in cases
         ),
     )
+
+
+def pseudonym_parts(connection: Connection, org_id: UUID) -> dict[UUID, bytes]:
+    """Of each case, the half of its person's pseudonym that lies beside it."""
+    query = select(case_file.c.id, case_file.c.pseudonym_part).where(case_file.c.org_id == org_id)
+    return {case_id: bytes(part) for case_id, part in connection.execute(query)}
+
+
+def stored_versions(connection: Connection, org_id: UUID) -> Iterator[tuple[UUID, UUID, int]]:
+    """(case, row, version) of every case and every group as they stand now."""
+    for query in (
+        select(case_file.c.id, case_file.c.id, case_file.c.version).where(case_file.c.org_id == org_id),
+        select(case_group.c.case_id, case_group.c.id, case_group.c.version).where(
+            case_group.c.org_id == org_id
+        ),
+    ):
+        yield from connection.execute(query)
