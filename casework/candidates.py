@@ -13,15 +13,16 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Connection, LargeBinary, Row, and_, select, type_coerce
+from sqlalchemy import Connection, Integer, LargeBinary, Row, Select, and_, bindparam, select, type_coerce
 
 from casework.act import Act
 from casework.cases.tables import case_file, case_group
-from casework.column_types import raw_id
+from casework.column_types import Id, raw_id
 from casework.columns import Column
 from casework.errors import NotNow, SealedDataDamaged
-from casework.facts import case_facts, matches_any
+from casework.facts import MEMBER, NOW, case_facts, matches_any
 from casework.shreds import PSEUDONYM, ShredStore
+from casework.statements import HotStatement
 from crypto.dek import key_row_headers
 from crypto.drop import is_drop_envelope
 from crypto.errors import CryptoError
@@ -100,33 +101,18 @@ def read_candidates(
     cubes = _cubes(searcher.states[group])
     if not cubes or not searcher.keks[group]:
         return Candidates(group)
-    dialect = connection.dialect.name
-    query = (
-        select(
-            raw_id(case_group.c.case_id, dialect).label("case_id"),
-            raw_id(case_group.c.id, dialect).label("row"),
-            case_group.c.version,
-            # The driver's own bytes: thousands of rows go no further than to crypto.
-            type_coerce(case_group.c.dek, LargeBinary).label("dek"),
-            case_group.c.dek_generation,
-            type_coerce(case_group.c.frame, LargeBinary).label("frame"),
-        )
-        .join_from(
-            case_file,
-            case_group,
-            and_(case_group.c.org_id == case_file.c.org_id, case_group.c.case_id == case_file.c.id),
-        )
-        .where(
-            case_file.c.org_id == searcher.org_id,
-            matches_any(cubes, case_facts(searcher.member_id, searcher.now)),
-            case_group.c.compartment == group,
-            case_group.c.frame.is_not(None),
-        )
-        .limit(MOST_CANDIDATES + 1)
-    )
-    if among is not None:
-        query = query.where(case_file.c.id.in_(among))
-    rows = connection.execute(query).all()
+    values = {
+        "org": searcher.org_id,
+        "member": searcher.member_id,
+        "now": searcher.now,
+        "group": group,
+        "limit": MOST_CANDIDATES + 1,
+    }
+    if among is None:
+        rows = _every(cubes, connection.dialect.name).rows(connection, values)
+    else:
+        chosen = _stored(cubes, connection.dialect.name).where(case_file.c.id.in_(among))
+        rows = list(connection.execute(chosen, values).all())
     if len(rows) > MOST_CANDIDATES:
         title = "Trop de dossiers pour une recherche par nom."
         raise NotNow(Action.CASE_SEARCH, "too_many_candidates", title, tried={})
@@ -184,6 +170,38 @@ def _halves(shreds: ShredStore, org_id: UUID, group: Group, rows: Sequence[Row[A
         return shreds.all_of(org_id, group)
     owners = [UUID(bytes=row.case_id) for row in rows]
     return {owner.bytes: half for (owner, _), half in shreds.of(org_id, owners, (group,)).items()}
+
+
+@lru_cache(maxsize=256)
+def _every(cubes: tuple[Cube, ...], dialect: str) -> HotStatement:
+    return HotStatement(_stored(cubes, dialect))
+
+
+def _stored(cubes: tuple[Cube, ...], dialect: str) -> Select[Any]:
+    """A group of every case in one of the cubes. Values: org, member, now, group, limit."""
+    return (
+        select(
+            raw_id(case_group.c.case_id, dialect).label("case_id"),
+            raw_id(case_group.c.id, dialect).label("row"),
+            case_group.c.version,
+            # The driver's own bytes: thousands of rows go no further than to crypto.
+            type_coerce(case_group.c.dek, LargeBinary).label("dek"),
+            case_group.c.dek_generation,
+            type_coerce(case_group.c.frame, LargeBinary).label("frame"),
+        )
+        .join_from(
+            case_file,
+            case_group,
+            and_(case_group.c.org_id == case_file.c.org_id, case_group.c.case_id == case_file.c.id),
+        )
+        .where(
+            case_file.c.org_id == bindparam("org", type_=Id),
+            matches_any(cubes, case_facts(MEMBER, NOW)),
+            case_group.c.compartment == bindparam("group", type_=case_group.c.compartment.type),
+            case_group.c.frame.is_not(None),
+        )
+        .limit(bindparam("limit", type_=Integer))
+    )
 
 
 @lru_cache(maxsize=256)

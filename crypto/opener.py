@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 from hmac import compare_digest
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from crypto.algorithms import DEFAULT_ALGORITHMS, Algorithm, aead_for, hkdf_expand
+from crypto.algorithms import DEFAULT_ALGORITHMS, Algorithm, hkdf_expand
 from crypto.box import NONCE_SIZE, open_box
 from crypto.dek import (
     COMMITMENT_SIZE,
@@ -27,7 +28,7 @@ from crypto.padding import unpad
 from crypto.place import Place
 from crypto.session import SessionKeys
 from crypto.signing import verify
-from crypto.widths import ID_SIZE, SIGNATURE_SIZE, u32, xor
+from crypto.widths import HASH_SIZE, ID_SIZE, SIGNATURE_SIZE
 
 _BODY = HEADER_SIZE + NONCE_SIZE
 
@@ -69,6 +70,9 @@ class FrameReader:
         self._before_case = self._dek_header + before
         anywhere = Place(kek.org, table, column, bytes(ID_SIZE), 0).encoded
         self._before_row = self._frame_header + anywhere[: -(ID_SIZE + 4)]
+        anyone = derivation_info(bytes(ID_SIZE), kek.group)
+        at = anyone.index(bytes(ID_SIZE))
+        self._info_before, self._info_after = anyone[:at], anyone[at + ID_SIZE :]
 
     def open(
         self,
@@ -87,10 +91,12 @@ class FrameReader:
             and frame[:HEADER_SIZE] == self._frame_header
             and len(dek_row) == DEK_ROW_SIZE
             and len(case) == len(row) == ID_SIZE
+            and len(shred_part) == HASH_SIZE
         )
-        record = self._open_usual(case, dek_row, shred_part, row, version, frame) if is_usual else None
-        if record is not None:
-            return record
+        if is_usual:
+            record = self._open_usual(case, dek_row, shred_part, row, version, frame)
+            if record is not None:
+                return record
         key = unwrap_dek(self._kek, case, generation, dek_row, shred_part)
         place = Place(self._kek.org, self._table, self._column, row, version)
         return open_frame(key, place, frame)
@@ -103,12 +109,13 @@ class FrameReader:
             wrapped, stored = dek_row[_BODY:-COMMITMENT_SIZE], dek_row[-COMMITMENT_SIZE:]
             context = self._before_case + case + self._after_case
             part = self._wrapping.decrypt(dek_row[HEADER_SIZE:_BODY], wrapped, context)
-            derived = hkdf_expand(xor(part, shred_part), derivation_info(case, self._kek.group), 64)
+            dek = (int.from_bytes(part) ^ int.from_bytes(shred_part)).to_bytes(HASH_SIZE)
+            derived = hkdf_expand(dek, self._info_before + case + self._info_after, 64)
             if compare_digest(derived[32:], stored):
-                context = self._before_row + row + u32(version)
-                aead = aead_for(Algorithm.AES_256_GCM, derived[:32])
+                context = self._before_row + row + version.to_bytes(4)
+                aead = AESGCM(derived[:32])
                 return unpad(aead.decrypt(frame[HEADER_SIZE:_BODY], frame[_BODY:], context))
-        except (InvalidTag, ValueError):
+        except (InvalidTag, ValueError, OverflowError):
             pass
         return None
 

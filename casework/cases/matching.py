@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from rapidfuzz.distance import OSA, JaroWinkler
 from rapidfuzz.process import extract
 
-from casework.cases.phonetic import sound_of
+from casework.cases.phonetic import sounds_of
 
 # Between two persons; no word has it.
 _PERSON = "\x1e"
@@ -180,17 +180,13 @@ def _likeness(wanted: Iterable[str], vocabulary: Collection[str]) -> dict[str, d
 
 
 def _like(word: str, vocabulary: Collection[str]) -> dict[str, float]:
-    sound = sound_of(word)
-    alike = {}
     # Jaro-Winkler to sift in C: alone it takes a beginning ("Marie") for the whole ("Mariedupont").
-    found = extract(word, vocabulary, scorer=JaroWinkler.similarity, score_cutoff=_SIFTED, limit=None)
-    for other, _, _ in found:
-        likeness = OSA.normalized_similarity(word, other)
-        if _HEARD <= likeness < _SAME_SOUND and sound_of(other) == sound:
-            likeness = _SAME_SOUND
-        if likeness >= _ALIKE:
-            alike[other] = likeness
-    return alike
+    sifted = extract(word, vocabulary, scorer=JaroWinkler.similarity, score_cutoff=_SIFTED, limit=None)
+    likeness = {other: OSA.normalized_similarity(word, other) for other, _, _ in sifted}
+    spelled_otherwise = [other for other, alike in likeness.items() if _HEARD <= alike < _SAME_SOUND]
+    sounds = sounds_of([word, *spelled_otherwise])
+    likeness |= {other: _SAME_SOUND for other in spelled_otherwise if sounds[other] == sounds[word]}
+    return {other: alike for other, alike in likeness.items() if alike >= _ALIKE}
 
 
 def _share(
