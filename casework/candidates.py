@@ -79,7 +79,7 @@ def searcher_of(act: Act, groups: Sequence[Group]) -> Searcher:
         act.unit.now,
         decision,
         {group: listed & act.engine.allowed_states(act.asker, READ[group], act.context) for group in groups},
-        {group: act.keyring.keks_of(group) for group in groups},
+        {group: act.keyring.newest_keks_of(group) for group in groups},
     )
 
 
@@ -129,7 +129,7 @@ def open_candidates(
     readers: dict[bytes, FrameReader] = {}
     for kek in searcher.keks[candidates.group].values():
         reader = FrameReader(kek, *Column.CASE_GROUP_FRAME.value)
-        readers |= dict.fromkeys(key_row_headers(kek), reader)
+        readers |= dict.fromkeys(key_row_headers(kek.number), reader)
     for case, row, version, dek, generation, frame in candidates.rows:  # type: ignore[misc]
         half = candidates.halves.get(case)
         # A key row left at the drop key has the header of none of them.

@@ -180,9 +180,9 @@ def row_header(algorithm: Algorithm, number: int) -> bytes:
     return pack_header(Kind.UNDER_KEY, algorithm, number)
 
 
-def key_row_headers(kek: Kek) -> list[bytes]:
-    """Return how a key row under this KEK may begin."""
-    return [row_header(algorithm, kek.number) for algorithm in CASE_ALGORITHMS]
+def key_row_headers(kek_no: int) -> list[bytes]:
+    """Return how a key row under a KEK of this number may begin."""
+    return [row_header(algorithm, kek_no) for algorithm in CASE_ALGORITHMS]
 
 
 @lru_cache(maxsize=256)

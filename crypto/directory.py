@@ -40,7 +40,8 @@ class Directory:
     """A verified directory. Only verify_directory and extend make one.
 
     ``heads[n - 1]`` is the hash of the entry with epoch n; ``kids`` maps (group, KEK number) to every
-    certified key id, ``grants`` an epoch to the grant made then, as far as it still stands.
+    certified key id that was not retired, ``grants`` an epoch to the grant made then, as far as it still
+    stands; ``exposed`` are the (group, KEK number) that removed members held and that are not retired.
     """
 
     org: bytes
@@ -52,6 +53,7 @@ class Directory:
     compartments: Mapping[str, CompartmentKeys]
     kids: Mapping[tuple[str, int], bytes]
     grants: Mapping[int, Grant]
+    exposed: frozenset[tuple[str, int]]
     heads: tuple[bytes, ...]
     _ledger: Ledger = field(repr=False, compare=False)
 
@@ -77,6 +79,11 @@ class Directory:
         """Tell whether the member was granted the group's current KEK under her current keys."""
         compartment = self.compartments.get(group)
         return compartment is not None and (member, group, compartment.kek_no) in self._ledger.holdings
+
+    def retiring(self, group: str) -> tuple[int, ...]:
+        """Return the numbers of the group's older KEKs that are still live: its rotation is not at its end."""
+        current = self.compartments[group].kek_no
+        return tuple(sorted(number for name, number in self.kids if name == group and number != current))
 
     def grants_of(self, member: bytes) -> tuple[Grant, ...]:
         """Return the member's standing grants, oldest first."""
@@ -156,6 +163,7 @@ def _directory(ledger: Ledger, heads: list[bytes]) -> Directory:
         compartments=MappingProxyType(ledger.compartments),
         kids=MappingProxyType(ledger.kids),
         grants=MappingProxyType(ledger.grants),
+        exposed=frozenset(ledger.exposed),
         heads=tuple(heads),
         _ledger=ledger,
     )

@@ -35,6 +35,7 @@ class EntryKind(StrEnum):
     MEMBER = "member"
     MEMBER_REMOVED = "member_removed"
     COMPARTMENT = "compartment"
+    KEK_RETIRED = "kek_retired"
     GRANT = "grant"
     POLICY = "policy"
     RECOVERY = "recovery"
@@ -138,6 +139,22 @@ class CompartmentBody:
 
 
 @dataclass(frozen=True, slots=True)
+class KekRetiredBody:
+    """The end of a rotation: nothing is under this older KEK any more, and nobody is given it again."""
+
+    KIND: ClassVar[EntryKind] = EntryKind.KEK_RETIRED
+    group: str
+    kek_no: int
+
+    def parts(self) -> tuple[bytes, ...]:
+        return label_bytes(self.group), u32(self.kek_no)
+
+    @classmethod
+    def from_parts(cls, group: bytes, kek_no: bytes) -> "KekRetiredBody":
+        return cls(label_text(group), _number(kek_no))
+
+
+@dataclass(frozen=True, slots=True)
 class GrantBody:
     """A KEK given to a member's certified keys; ``sealed_hash`` is SHA-256 of the sealed bytes."""
 
@@ -225,6 +242,7 @@ Body = (
     | MemberBody
     | MemberRemovedBody
     | CompartmentBody
+    | KekRetiredBody
     | GrantBody
     | PolicyBody
     | RecoveryBody
@@ -239,6 +257,7 @@ _BODIES: dict[EntryKind, type[Body]] = {
         MemberBody,
         MemberRemovedBody,
         CompartmentBody,
+        KekRetiredBody,
         GrantBody,
         PolicyBody,
         RecoveryBody,

@@ -16,6 +16,7 @@ from crypto.directory_entries import (
     EntryKind,
     GrantBody,
     JournalBody,
+    KekRetiredBody,
     MemberBody,
     MemberRemovedBody,
     PolicyBody,
@@ -92,6 +93,7 @@ class Ledger:
     makers: dict[tuple[str, int], bytes] = field(default_factory=dict)
     grants: dict[int, Grant] = field(default_factory=dict)
     holdings: dict[tuple[bytes, str, int], int] = field(default_factory=dict)
+    exposed: set[tuple[str, int]] = field(default_factory=set)
 
     def copy(self) -> "Ledger":
         return replace(
@@ -103,6 +105,7 @@ class Ledger:
             makers=dict(self.makers),
             grants=dict(self.grants),
             holdings=dict(self.holdings),
+            exposed=set(self.exposed),
         )
 
     def apply(self, entry: DirectoryEntry) -> None:
@@ -129,6 +132,14 @@ class Ledger:
         self.grants = {epoch: grant for epoch, grant in self.grants.items() if grant.member != member}
         self.holdings = {held: epoch for held, epoch in self.holdings.items() if held[0] != member}
 
+    def retire(self, kek: tuple[str, int]) -> None:
+        """An older key is gone: whatever gave it gives nothing any more."""
+        del self.kids[kek]
+        self.makers.pop(kek, None)
+        self.exposed.discard(kek)
+        self.grants = {e: grant for e, grant in self.grants.items() if (grant.group, grant.kek_no) != kek}
+        self.holdings = {held: epoch for held, epoch in self.holdings.items() if held[1:] != kek}
+
 
 def _member(ledger: Ledger, entry: DirectoryEntry, body: MemberBody) -> None:
     _require(ledger.may_certify(entry.signer), DirectoryFault.NOT_ENTITLED)
@@ -147,6 +158,8 @@ def _member_removed(ledger: Ledger, entry: DirectoryEntry, body: MemberRemovedBo
     _require(body.member in ledger.members, DirectoryFault.CONTRADICTION)
     del ledger.members[body.member]
     ledger.removed.add(body.member)
+    # Before what she held is forgotten: she keeps these in her memory until each was rotated.
+    ledger.exposed |= {(group, kek_no) for member, group, kek_no in ledger.holdings if member == body.member}
     ledger.forget_keys_of(body.member)
 
 
@@ -172,6 +185,16 @@ def _follows(current: CompartmentKeys, body: CompartmentBody) -> bool:
     drop_step = (body.drop_no - current.drop.number, body.drop_public != current.drop.public)
     steps = {kek_step, drop_step}
     return steps <= {(0, False), (1, True)} and (1, True) in steps
+
+
+def _kek_retired(ledger: Ledger, entry: DirectoryEntry, body: KekRetiredBody) -> None:
+    retired = (body.group, body.kek_no)
+    _require(retired in ledger.kids, DirectoryFault.CONTRADICTION)
+    current = ledger.compartments[body.group]
+    _require(body.kek_no != current.kek_no, DirectoryFault.CONTRADICTION)
+    may_retire = entry.signer == ROOT or ledger.has_key(entry.signer, body.group, current.kek_no)
+    _require(may_retire, DirectoryFault.NOT_ENTITLED)
+    ledger.retire(retired)
 
 
 def _grant(ledger: Ledger, entry: DirectoryEntry, body: GrantBody) -> None:
@@ -221,6 +244,7 @@ _RULES: dict[EntryKind, Callable[[Ledger, DirectoryEntry, Any], None]] = {
     EntryKind.MEMBER: _member,
     EntryKind.MEMBER_REMOVED: _member_removed,
     EntryKind.COMPARTMENT: _compartment,
+    EntryKind.KEK_RETIRED: _kek_retired,
     EntryKind.GRANT: _grant,
     EntryKind.POLICY: _policy,
     EntryKind.RECOVERY: _recovery,

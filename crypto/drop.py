@@ -7,7 +7,7 @@ the record again under the case key.
 from dataclasses import dataclass
 from hashlib import sha256
 
-from crypto.algorithms import DEFAULT_ALGORITHMS, Algorithm
+from crypto.algorithms import CASE_ALGORITHMS, DEFAULT_ALGORITHMS, Algorithm
 from crypto.box import open_box, seal_box
 from crypto.errors import PlaceRefused, SealBroken
 from crypto.header import HEADER_SIZE, Kind, pack_header, read_header
@@ -117,6 +117,12 @@ def seal_to_drop(drop: DropPublic, place: Place, plaintext: bytes) -> bytes:
 def is_drop_envelope(blob: bytes) -> bool:
     """Tell an envelope from a frame by its first byte."""
     return blob[:1] == DROPPED
+
+
+def drop_headers(number: int) -> list[bytes]:
+    """Return how whatever is sealed to a drop key of this number begins: envelopes, key rows, handoff parts."""
+    kinds = (Kind.TO_DROP_KEY, Kind.HANDOFF_PART)
+    return [pack_header(kind, algorithm, number) for kind in kinds for algorithm in CASE_ALGORITHMS]
 
 
 def drop_number(envelope: bytes) -> int:

@@ -15,6 +15,7 @@ from crypto.directory_entries import (
     EntrySigner,
     GrantBody,
     JournalBody,
+    KekRetiredBody,
     MemberBody,
     MemberRemovedBody,
     PolicyBody,
@@ -24,7 +25,8 @@ from crypto.directory_entries import (
     sign_entry,
 )
 from crypto.drop import new_drop_key
-from crypto.errors import DirectoryFault, DirectoryRefused, EncodingRefused
+from crypto.errors import DirectoryFault, DirectoryRefused, EncodingRefused, GrantRefused
+from crypto.grant import make_grant
 from crypto.kek import new_kek
 from crypto.pae import pae, unpae
 from crypto.signing import SigningKey
@@ -229,6 +231,51 @@ def test_a_maker_whose_keys_were_reset_does_not_grant(organisation: Any, person:
     again = person(organisation.holder.id, "worker")
     organisation.append(again.body, organisation.custodian.signer)
     assert refusal(organisation.grant, again, again.signer) is DirectoryFault.NOT_ENTITLED
+
+
+def rotated(organisation: Any) -> None:
+    """The holder rotates `health` and grants herself the new key."""
+    organisation.kek = new_kek(organisation.id, "health", organisation.kek.number + 1)
+    organisation.drop = new_drop_key(organisation.id, "health", organisation.drop.public.number + 1)
+    organisation.append(organisation.compartment(), organisation.holder.signer)
+    organisation.grant(organisation.holder, organisation.holder.signer)
+
+
+def test_a_retired_key_is_certified_and_granted_no_longer(organisation: Any) -> None:
+    old = organisation.kek
+    rotated(organisation)
+    assert organisation.directory.retiring("health") == (1,)
+    organisation.append(KekRetiredBody("health", 1), organisation.holder.signer)
+    directory = organisation.directory
+    assert directory.retiring("health") == ()
+    assert set(directory.kids) == {("health", 2)}
+    assert [grant.kek_no for grant in directory.grants_of(organisation.holder.id)] == [2]
+    with pytest.raises(GrantRefused):
+        make_grant(directory, old, organisation.reception.id, organisation.holder.signer)
+    assert organisation.verified().kids == directory.kids
+
+
+def test_a_holder_of_the_current_key_alone_retires_an_older_one(organisation: Any) -> None:
+    organisation.grant(organisation.reception, organisation.holder.signer)
+    rotated(organisation)
+    for stranger in (organisation.reception, organisation.custodian):
+        entry = forged(organisation, KekRetiredBody("health", 1), stranger.signer)
+        assert refusal(organisation.add, entry) is DirectoryFault.NOT_ENTITLED
+    for wrong in (KekRetiredBody("health", 2), KekRetiredBody("health", 3), KekRetiredBody("legal", 1)):
+        entry = forged(organisation, wrong, organisation.holder.signer)
+        assert refusal(organisation.add, entry) is DirectoryFault.CONTRADICTION
+    organisation.append(KekRetiredBody("health", 1), organisation.root)
+
+
+def test_what_a_removed_member_held_is_exposed_until_it_is_retired(organisation: Any) -> None:
+    organisation.grant(organisation.reception, organisation.holder.signer)
+    assert organisation.directory.exposed == frozenset()
+    organisation.append(MemberRemovedBody(organisation.reception.id), organisation.custodian.signer)
+    assert organisation.directory.exposed == {("health", 1)}
+    rotated(organisation)
+    assert organisation.directory.exposed == {("health", 1)}
+    organisation.append(KekRetiredBody("health", 1), organisation.holder.signer)
+    assert organisation.directory.exposed == frozenset()
 
 
 def test_a_compartment_is_founded_by_the_root_alone(organisation: Any) -> None:

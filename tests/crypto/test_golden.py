@@ -101,7 +101,8 @@ def test_golden_directory_grant_and_recovery() -> None:
     entries = [DirectoryEntry.from_bytes(data) for data in stored["entries"]]
     assert [entry.to_bytes() for entry in entries] == stored["entries"]
     assert [entry.kind for entry in entries] == stored["kinds"]
-    assert set(stored["kinds"]) == set(EntryKind)
+    later = [DirectoryEntry.from_bytes(data) for data in stored["rotation"]]
+    assert {*stored["kinds"], *(entry.kind for entry in later)} == set(EntryKind)
     directory = verify_directory(org, entries, fingerprint, Floor(len(entries), stored["head"]))
     assert directory.members[grant["member"]].fingerprint == grant["member_key_fp"]
     daily = Secret(grant["daily_private"])
@@ -115,6 +116,9 @@ def test_golden_directory_grant_and_recovery() -> None:
     assert recovery_key(seed).public == recovery["recovery_public"]
     earlier = verify_directory(org, entries[: recovery["entries"]], fingerprint, None)
     assert open_recovery_kek(earlier, "health", 1, recovery["copy"], recovery_key(seed).private) == kek
+    # A rotation to its end: the old key is certified no longer.
+    assert set(earlier.extend(later[:-1]).kids) == {("health", 1), ("health", 2)}
+    assert set(earlier.extend(later).kids) == {("health", 2)}
 
 
 def test_golden_handoff_part_and_content_digest() -> None:

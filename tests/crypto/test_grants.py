@@ -9,7 +9,13 @@ from shamir_mnemonic import generate_mnemonics
 
 from crypto.ceremony import found_organisation
 from crypto.directory import verify_directory
-from crypto.directory_entries import GrantBody, MemberRemovedBody, RecoveryBody
+from crypto.directory_entries import (
+    CompartmentBody,
+    GrantBody,
+    KekRetiredBody,
+    MemberRemovedBody,
+    RecoveryBody,
+)
 from crypto.drop import unwrap_drop_private
 from crypto.errors import (
     AlgorithmRefused,
@@ -89,6 +95,24 @@ def test_a_removed_granter_is_refused(organisation: Any) -> None:
     with pytest.raises(DirectoryRefused) as caught:
         organisation.grant(organisation.reception, organisation.holder.signer)
     assert caught.value.fault is DirectoryFault.UNKNOWN_SIGNER
+
+
+def test_a_removed_granter_who_kept_the_key_is_refused_whatever_she_signs(organisation: Any) -> None:
+    """She knows the KEK for ever: no grant, no rotation and no retirement of hers counts."""
+    organisation.grant(organisation.reception, organisation.holder.signer)
+    organisation.append(MemberRemovedBody(organisation.holder.id), organisation.custodian.signer)
+    directory, old = organisation.directory, organisation.kek
+    next_kek, drop = new_kek(organisation.id, "health", 2), organisation.drop.public
+    rotation = CompartmentBody("health", 2, next_kek.kid, drop.number, drop.public)
+    for body in (rotation, KekRetiredBody("health", 1)):
+        with pytest.raises(DirectoryRefused) as caught:
+            directory.next_entry(body, organisation.holder.signer)
+        assert caught.value.fault is DirectoryFault.UNKNOWN_SIGNER
+    organisation.append(rotation, organisation.reception.signer)
+    for kek in (old, next_kek):
+        with pytest.raises(DirectoryRefused) as caught:
+            make_grant(organisation.directory, kek, organisation.custodian.id, organisation.holder.signer)
+        assert caught.value.fault is DirectoryFault.UNKNOWN_SIGNER
 
 
 def test_a_grant_of_a_removed_member_is_refused(organisation: Any) -> None:
