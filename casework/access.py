@@ -365,7 +365,7 @@ class Access:
         if dek_row_is_dropped(dek):
             return None
         number = dek_row_key_number(dek)
-        kek = act.keyring.keks_of(Group.IDENTITY).get(number)
+        kek = act.keyring.kek(Group.IDENTITY, number)
         if kek is None:
             return None
         if is_drop_envelope(row.frame.blob):

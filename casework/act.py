@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from functools import partial
 from uuid import UUID
 
 from audit.entry import AuthLevel, Outcome
@@ -15,6 +16,7 @@ from casework.errors import (
     Refusal,
     SealedDataDamaged,
 )
+from casework.identity import sessions
 from casework.identity.sessions import SignedIn
 from casework.journal import JOURNAL, Deed, Receipt, Who
 from casework.keyring import Keyring
@@ -174,7 +176,12 @@ def begin_act(
             purpose=purpose,
         ),
         identity=Identity(session.org_id, slug, who, engine.hash),
-        keyring=Keyring(unit.connection, deployment.directories, session.keys),
+        keyring=Keyring(
+            unit.connection,
+            deployment.directories,
+            session.keys,
+            partial(sessions.keep_keys, unit.connection, session.token),
+        ),
     )
 
 

@@ -3,13 +3,16 @@
 Nothing here decides what may be read. A key that is not in the keyring cannot be conjured by any policy.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from hashlib import sha256
 from uuid import UUID
 
-from sqlalchemy import Connection, select
+from sqlalchemy import BigInteger, Connection, bindparam, func, select
 
 from casework.anchors import Anchors
 from casework.organisations.tables import drop_key, key_directory, key_grant
+from casework.statements import run_hot
 from crypto.dek import CaseKey, adopt_dek, dek_row_key_number, unwrap_dek
 from crypto.directory import Directory, verify_directory
 from crypto.directory_entries import DirectoryEntry
@@ -17,6 +20,20 @@ from crypto.drop import DropPrivate, DropPublic, unwrap_drop_private
 from crypto.grant import open_grant
 from crypto.kek import Kek
 from crypto.session import SessionKeys
+
+_LOCK = bindparam("lock", type_=BigInteger)
+_SHARED = select(func.pg_advisory_xact_lock_shared(_LOCK).label("locked"))
+_EXCLUSIVE = select(func.pg_advisory_xact_lock(_LOCK).label("locked"))
+
+
+def lock_keys(connection: Connection, org_id: UUID, *, shared: bool) -> None:
+    """Hold an organisation's KEKs as they are until the unit ends: shared to use them, alone to change them.
+
+    On SQLite one unit writes at a time anyway.
+    """
+    if connection.dialect.name == "postgresql":
+        number = int.from_bytes(sha256(b"csm/keys-lock" + org_id.bytes).digest()[:8], signed=True)
+        run_hot(connection, _SHARED if shared else _EXCLUSIVE, {"lock": number})
 
 
 class Directories:
@@ -97,29 +114,58 @@ def open_grants(connection: Connection, directory: Directory, keys: SessionKeys)
 
 
 class Keyring:
-    """The keys of one session, for the length of one unit of work."""
+    """The keys of one session, for the length of one unit of work.
 
-    def __init__(self, connection: Connection, directories: Directories, keys: SessionKeys) -> None:
+    `keep` is called with the session's keys where grants made since it began were opened, so that they are opened
+    once a session and not once a request.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        directories: Directories,
+        keys: SessionKeys,
+        keep: Callable[[SessionKeys], None] | None = None,
+    ) -> None:
         self._connection = connection
         self._directories = directories
         self._keys = keys
+        self._keep = keep
         self._org_id = UUID(bytes=keys.org)
         self._keks: dict[str, dict[int, Kek]] = {}
         self._drops: dict[tuple[str, int], DropPrivate] = {}
-        self._granted_anew = False
+        self._locked: Directory | None = None
+        self._is_newest = False
         self._add(keys.keks)
 
     def current_kek(self, compartment: str) -> Kek | None:
-        """The newest KEK held of a compartment, or None where the session holds none."""
-        held = self._of(compartment)
-        return held[max(held)] if held else None
+        """The KEK under which a new key is wrapped, or None where the session does not hold it.
+
+        It is the database's current one, and stays so until the unit ends: under a KEK that was rotated meanwhile,
+        at another process perhaps, the new key would be lost with it.
+        """
+        if self._locked is None:
+            lock_keys(self._connection, self._org_id, shared=True)
+            self._locked = self._directories.fresh(self._connection, self._org_id)
+        return self.kek(compartment, self._locked.compartments[compartment].kek_no)
 
     def holds(self, compartment: str) -> bool:
         return bool(self._of(compartment))
 
-    def keks_of(self, compartment: str) -> Mapping[int, Kek]:
-        """Every KEK held of a compartment, by its number."""
-        return self._of(compartment)
+    def kek(self, compartment: str, number: int) -> Kek | None:
+        """The KEK of this number, or None where the session does not hold it."""
+        held = self._keks.get(compartment)
+        found = held.get(number) if held is not None else None
+        if found is not None or self._is_newest:
+            return found
+        return self.newest_keks_of(compartment).get(number)
+
+    def newest_keks_of(self, compartment: str) -> Mapping[int, Kek]:
+        """Every KEK held of a compartment by its number, whatever was granted since the session began included."""
+        if not self._is_newest:
+            self._is_newest = True
+            self._open_anew(self._directories.fresh(self._connection, self._org_id))
+        return self._keks.get(compartment, {})
 
     def case_key(
         self, compartment: str, case: UUID, generation: int, row: bytes, shred: bytes
@@ -130,7 +176,7 @@ class Keyring:
             SealBroken: the row belongs to another case, group or organisation, or was altered.
 
         """
-        kek = self._of(compartment).get(dek_row_key_number(row))
+        kek = self.kek(compartment, dek_row_key_number(row))
         return unwrap_dek(kek, case.bytes, generation, row, shred) if kek is not None else None
 
     def adopt(self, compartment: str, case: UUID, generation: int, dropped: bytes) -> bytes | None:
@@ -152,20 +198,28 @@ class Keyring:
                 drop_key.c.number == number,
             )
         ).one_or_none()
-        kek = self._of(compartment).get(row.kek_no) if row is not None else None
+        kek = self.kek(compartment, row.kek_no) if row is not None else None
         if row is None or kek is None:
             return None
         opened = unwrap_drop_private(kek, number, bytes(row.public), row.private.blob)
         self._drops[compartment, number] = opened
         return opened
 
-    def _of(self, compartment: str) -> dict[int, Kek]:
+    def _of(self, compartment: str) -> Mapping[int, Kek]:
         """What is held of a compartment; on the first miss, grants made since sign-in are opened too."""
-        if compartment not in self._keks and not self._granted_anew:
-            self._granted_anew = True
-            directory = self._directories.fresh(self._connection, self._org_id)
-            self._add(open_grants(self._connection, directory, self._keys))
-        return self._keks.get(compartment, {})
+        return self._keks.get(compartment) or self.newest_keks_of(compartment)
+
+    def _open_anew(self, directory: Directory) -> None:
+        """Open what was granted since the session's keys were sealed; what was retired is kept no longer."""
+        found = open_grants(self._connection, directory, self._keys)
+        if not found:
+            return
+        self._add(found)
+        if self._keep is not None:
+            live = tuple(
+                kek for kek in (*self._keys.keks, *found) if (kek.group, kek.number) in directory.kids
+            )
+            self._keep(replace(self._keys, keks=live))
 
     def _add(self, keks: tuple[Kek, ...]) -> None:
         for kek in keks:

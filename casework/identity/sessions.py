@@ -31,7 +31,7 @@ from casework.statements import HotStatement
 from crypto.errors import StepUpExpired
 from crypto.pepper import Pepper
 from crypto.secret import Secret
-from crypto.session import SessionKeys, open_session, open_step_up, session_id, session_key
+from crypto.session import SessionKeys, open_session, open_step_up, seal_session, session_id, session_key
 from crypto.signing import SigningKey
 
 IDLE = timedelta(minutes=30)
@@ -197,6 +197,12 @@ def complete(connection: Connection, token: Token, member_id: UUID, sealed_keys:
     )
 
 
+def keep_keys(connection: Connection, token: Token, keys: SessionKeys) -> None:
+    """Seal a complete session's keys anew: it holds others than when it began."""
+    sealed = Sealed(seal_session(token.key, token.id, keys))
+    connection.execute(update(session).where(session.c.id == token.id).values(keys=sealed))
+
+
 def record_step_up(connection: Connection, token: Token, sealed: bytes, until: datetime) -> None:
     connection.execute(
         update(session)
@@ -215,9 +221,10 @@ def end_others(connection: Connection, kept: SignedIn) -> None:
     connection.execute(delete(session).where(of_hers, session.c.id != kept.token.id))
 
 
-def end_all(connection: Connection, org_id: UUID, account_id: UUID) -> None:
-    """End every session of an account."""
-    connection.execute(delete(session).where(session.c.org_id == org_id, session.c.account_id == account_id))
+def end_all(connection: Connection, org_id: UUID, account_id: UUID) -> int:
+    """End every session of an account, whatever its stage; returns how many there were."""
+    of_account = (session.c.org_id == org_id, session.c.account_id == account_id)
+    return connection.execute(delete(session).where(*of_account)).rowcount
 
 
 def forget_expired(unit: UnitOfWork, org_id: UUID) -> None:
