@@ -4,9 +4,10 @@ Everything here runs in the caller's transaction and commits nothing. An entry i
 integrator has drained it, within its period (200 ms).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, bindparam, exists, func, insert, select
+from sqlalchemy import ColumnElement, Connection, bindparam, exists, func, insert, or_, select
 
 from audit import tables
 from audit.checkpoint import parse_checkpoint
@@ -113,6 +114,13 @@ def sealed_detail(connection: Connection, log: bytes, entry_id: str) -> bytes | 
     return connection.execute(
         select(table.c.sealed).where(table.c.log == log, table.c.entry_id == entry_id)
     ).scalar_one_or_none()
+
+
+def details_begin_with(connection: Connection, log: bytes, headers: Sequence[bytes]) -> bool:
+    """Whether any sealed detail of `log` begins with one of these bytes: the key of that header is needed."""
+    table = tables.detail
+    begins = or_(*(func.substr(table.c.sealed, 1, len(header)) == header for header in headers))
+    return bool(connection.execute(select(exists().where(table.c.log == log, begins))).scalar_one())
 
 
 def latest_checkpoint(connection: Connection, log: bytes) -> str:

@@ -12,6 +12,7 @@ from casework.commands.check import check
 from casework.commands.doctor import doctor
 from casework.commands.imports import import_
 from casework.commands.journal import audit
+from casework.commands.keys import keys
 from casework.commands.members import member
 from casework.commands.organisations import org
 from casework.commands.preparation import db, init
@@ -38,6 +39,7 @@ for command in (
     db,
     org,
     member,
+    keys,
     import_,
     audit,
     policy,

@@ -3,9 +3,11 @@
 import asyncio
 from contextlib import suppress
 from functools import partial
+from uuid import UUID
 
 import structlog
 
+from casework.database import UnitOfWork
 from casework.deployment import Deployment
 from casework.identity import idempotency, limits, sessions
 
@@ -18,12 +20,19 @@ async def sweep(deployment: Deployment) -> None:
     """Delete sessions, step-ups and counters that are over, and idempotency keys older than a day.
 
     Behind the wall each organisation is entered in turn. What the counters refused is told to the journal first.
+    Each directory is read anew: what another process certified (a drop key, a removal) is known within the period.
     """
     for org_id in tuple(deployment.slugs):
+        await deployment.database.unit(partial(_learn_directory, deployment, org_id=org_id))
         await deployment.database.unit(partial(sessions.forget_expired, org_id=org_id))
         await deployment.database.unit(partial(sessions.forget_step_ups, org_id=org_id))
         await deployment.database.unit(partial(idempotency.forget_old, org_id=org_id))
     await deployment.database.unit(lambda unit: limits.tell_and_forget(deployment, unit))
+
+
+def _learn_directory(deployment: Deployment, unit: UnitOfWork, org_id: UUID) -> None:
+    unit.enter_organisation(org_id)
+    deployment.directories.fresh(unit.connection, org_id)
 
 
 class Upkeep:

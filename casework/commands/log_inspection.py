@@ -14,15 +14,18 @@ from audit.tables import DEPLOYMENT_LOG
 from casework.anchors import AnchorMissing, Anchors
 from casework.clock import Clock, microseconds
 from casework.commands.findings import Finding
+from casework.commands.keys import words
 from casework.commands.progress import progress
 from casework.database import Database
 from casework.deployment import make_database
 from casework.journal import Journal
 from casework.organisations.deployments import find_mark, journal_key_of
+from casework.organisations.due import find_due
 from casework.organisations.founding import organisation_slugs
 from casework.organisations.holders import holders, thin, verified_directory
 from casework.settings import Settings
 from casework.signers import SigningKeyRefused, load_signer
+from crypto.directory import Directory
 from crypto.errors import DirectoryRefused
 from policies.engine import Engine
 from policies.lint import PolicyRefused
@@ -135,12 +138,11 @@ async def _inspect_organisation(
 ) -> list[Finding]:
     slug = slugs[org_id]
 
-    def count(connection: Connection) -> dict[str, int]:
-        directory = verified_directory(connection, Anchors(settings.state_dir), org_id)
-        return holders(connection, directory, org_id)
+    def read(connection: Connection) -> Directory:
+        return verified_directory(connection, Anchors(settings.state_dir), org_id)
 
     try:
-        counts = await database.snapshot(count, org_id)
+        directory = await database.snapshot(read, org_id)
     except AnchorMissing:
         return [Finding(f"{_STATE} : l’organisation « {slug} » y est inconnue", _RESTORE_STATE)]
     except DirectoryRefused as error:
@@ -154,14 +156,26 @@ async def _inspect_organisation(
         engine = Engine.load(slug, slugs.values())
     except (PolicyRefused, NotAnOrganisation):
         return [Finding(f"Les règles de « {slug} » sont refusées", "lancez « casework policy check »")]
+    counts = await database.snapshot(lambda connection: holders(connection, directory, org_id), org_id)
     with progress(f"Lecture des règles de {slug}") as advance:
         found = thin(engine, counts, advance)
-    return [
+    findings = [
         Finding(
             f"« {slug} » : le compartiment « {compartment} » a {persons} détentrice au lieu de deux",
             "ajoutez un membre avec « casework member add »",
         )
         for compartment, persons in found.items()
+    ]
+    now = database.clock.now()
+    due = await database.snapshot(
+        lambda connection: find_due(connection, directory, engine, org_id, now), org_id
+    )
+    return findings + [
+        Finding(
+            f"« {slug} » : le compartiment « {one.compartment} » est à renouveler, {words(one)}",
+            f"lancez « casework keys rotate {slug} » avec une de ses détentrices",
+        )
+        for one in due
     ]
 
 

@@ -1,18 +1,22 @@
-"""`casework member`: people join an organisation, and are let in again."""
+"""`casework member`: people join an organisation, leave it, and are let in again."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
+from casework.commands.keys import say_rotated
 from casework.commands.opening import CommandRefused, with_deployment
 from casework.commands.organisations import Login, id_of
-from casework.commands.secret_files import read_passwords
+from casework.commands.progress import progress
+from casework.commands.secret_files import PASSWORDS_HELP, passwords_of
 from casework.commands.sheets import access_page
 from casework.deployment import Deployment
 from casework.identity.members import Position, initial_password, prepare_account
 from casework.identity.unlocking import UnknownLogin, unlock_login
-from casework.organisations.joining import Credentials, Joined, join
+from casework.organisations.joining import Joined, join
+from casework.organisations.key_acts import Credentials
+from casework.organisations.removal import remove as remove_member
+from casework.organisations.rotation import Rotated, rotate
 from policies.vocabulary import Profession, Role
 
 
@@ -52,11 +56,7 @@ def add(
     holders: tuple[str, ...],
     passwords: Path | None,
 ) -> None:
-    signers = list(dict.fromkeys((custodian, *holders)))
-    given = read_passwords(passwords) if passwords is not None else _ask(signers)
-    for signer in signers:
-        if signer not in given:
-            raise CommandRefused(f"--passwords : le mot de passe de « {signer} » manque.")
+    given = passwords_of(dict.fromkeys((custodian, *holders)), passwords)
     password = initial_password()
     position = Position(Role(role), frozenset(Profession(word) for word in professions))
 
@@ -79,7 +79,42 @@ def add(
         click.echo(f"En attente d’une détentrice : {', '.join(joined.waiting)}.")
 
 
-@member.command(help="Rouvre l’accès d’un identifiant bloqué par trop d’essais ; le journal le dit.")
+@member.command(
+    help="Retire une personne : la gestionnaire signe, ses sessions finissent, et les détentrices nommées"
+    " renouvellent les clés qu’elle a connues. Interrompue, « casework keys rotate » reprend."
+)
+@click.argument("org")
+@click.argument("login", type=Login())
+@click.option("--custodian", type=Login(), required=True, help="La gestionnaire des clés qui signe.")
+@click.option(
+    "--holder",
+    "holders",
+    type=Login(),
+    multiple=True,
+    help="Une détentrice qui renouvelle les clés qu’elle a ; à répéter.",
+)
+@click.option(
+    "--passwords",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help=PASSWORDS_HELP,
+)
+def remove(org: str, login: str, custodian: str, holders: tuple[str, ...], passwords: Path | None) -> None:
+    if login in {custodian, *holders}:
+        raise CommandRefused("LOGIN : la personne à retirer ne signe pas elle-même.")
+    given = passwords_of(dict.fromkeys((custodian, *holders)), passwords)
+
+    async def run(deployment: Deployment) -> Rotated:
+        id_of(deployment, org)
+        removed = await remove_member(deployment, org, login, Credentials(custodian, given[custodian]))
+        click.echo(f"« {login} » est retirée ; sessions terminées : {removed.sessions}.")
+        signing = [Credentials(holder, given[holder]) for holder in dict.fromkeys(holders)]
+        with progress("Clés des dossiers") as advance:
+            return await rotate(deployment, org, signing, advance=advance)
+
+    say_rotated(with_deployment(run))
+
+
+@member.command(help="Rouvre l’accès d’un identifiant bloqué par trop d’essais ; le journal le dit.")
 @click.argument("login", type=Login())
 def unlock(login: str) -> None:
     try:
@@ -87,11 +122,5 @@ def unlock(login: str) -> None:
     except UnknownLogin:
         raise CommandRefused("LOGIN : aucun compte n’a cet identifiant.") from None
     click.echo(
-        f"Les essais de « {login} » sont oubliés : son mot de passe et son code sont à nouveau acceptés."
+        f"Les essais de « {login} » sont oubliés : son mot de passe et son code sont à nouveau acceptés."
     )
-
-
-def _ask(signers: list[str]) -> Mapping[str, str]:
-    return {
-        signer: click.prompt(f"Mot de passe de {signer}", hide_input=True, type=str) for signer in signers
-    }

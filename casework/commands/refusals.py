@@ -16,7 +16,7 @@ from casework.dumps import DumpFailed
 from casework.identity.strength import PasswordTooWeak
 from casework.imports.errors import ImportRefused
 from casework.organisations.cards import CardFault, CardRefused
-from casework.organisations.joining import JoiningFault, JoiningRefused
+from casework.organisations.key_acts import KeyActFault, KeyActRefused
 from casework.outages import CommitFailed
 from casework.settings import SettingRefused
 from casework.shreds import UnsafeShredStore
@@ -67,13 +67,18 @@ _DATABASE = {
         "le rôle du service échappe à la sécurité par ligne"
     ),
 }
-_JOINING = {
-    JoiningFault.UNKNOWN_LOGIN: "aucun compte actif de l’organisation ne porte cet identifiant",
-    JoiningFault.LOGIN_TAKEN: "cet identifiant est déjà pris",
-    JoiningFault.WRONG_PASSWORD: "le mot de passe n’est pas le bon",
-    JoiningFault.MAY_NOT_CERTIFY: "cette personne n’est pas gestionnaire des clés",
-    JoiningFault.MAY_NOT_GRANT: "les règles ne lui permettent pas de remettre une clé",
-    JoiningFault.DIRECTORY_MOVED: "l’annuaire a changé entre-temps, recommencez",
+_KEY_ACTS = {
+    KeyActFault.UNKNOWN_LOGIN: "aucun compte actif de l’organisation ne porte cet identifiant",
+    KeyActFault.LOGIN_TAKEN: "cet identifiant est déjà pris",
+    KeyActFault.WRONG_PASSWORD: "le mot de passe n’est pas le bon",
+    KeyActFault.MAY_NOT_CERTIFY: "cette personne n’est pas gestionnaire des clés",
+    KeyActFault.MAY_NOT_GRANT: "les règles ne lui permettent pas de remettre une clé",
+    KeyActFault.MAY_NOT_ORDER: "cette personne ne peut pas ordonner un renouvellement de clés",
+    KeyActFault.HERSELF: "nul ne se retire soi-même : une autre gestionnaire le fait",
+    KeyActFault.ROWS_DAMAGED: (
+        "des clés de dossiers sont abîmées : l’ancienne clé est gardée, lancez « casework check »"
+    ),
+    KeyActFault.DIRECTORY_MOVED: "l’annuaire a changé entre-temps, recommencez",
 }
 _CARDS = {
     CardFault.MALFORMED: "ce n’est pas la carte d’une organisation",
@@ -179,7 +184,7 @@ _SPOKEN: dict[type[BaseException], Callable[[Any], str]] = {
     UnsafeDatabase: lambda error: f"CASEWORK_DATABASE_URL : {unsafe_words(error)}.",
     PolicyRefused: _policies,
     NotAnOrganisation: lambda error: f"Aucune règle n’existe pour « {error.slug} » (policies/orgs).",
-    JoiningRefused: lambda error: f"{error.login} : {_JOINING[error.fault]}.",
+    KeyActRefused: lambda error: f"{error.login} : {_KEY_ACTS[error.fault]}.",
     PasswordTooWeak: lambda error: error.title,
     CardRefused: lambda error: f"CARDFILE : {_CARDS[error.fault]}.",
     SQLAlchemyError: _unanswered,

@@ -2,10 +2,12 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+import click
 
 from casework.commands.opening import CommandRefused
 
@@ -36,6 +38,29 @@ def new_file(path: Path, option: str = "--to") -> Iterator[BinaryIO]:
     except BaseException:
         path.unlink(missing_ok=True)
         raise
+
+
+PASSWORDS_HELP = (
+    "Fichier (mode 0600) de lignes « identifiant, tabulation, mot de passe » ; sinon, ils sont demandés."
+)
+
+
+def passwords_of(logins: Iterable[str], path: Path | None) -> Mapping[str, str]:
+    """The password of each login: from the file, or asked for.
+
+    Raises:
+        CommandRefused: see `read_passwords`; or one is not in the file.
+
+    """
+    if path is None:
+        return {
+            login: click.prompt(f"Mot de passe de {login}", hide_input=True, type=str) for login in logins
+        }
+    given = read_passwords(path)
+    for login in logins:
+        if login not in given:
+            raise CommandRefused(f"--passwords : le mot de passe de « {login} » manque.")
+    return given
 
 
 def read_passwords(path: Path) -> dict[str, str]:

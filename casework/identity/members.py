@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, and_, func, insert, select
+from sqlalchemy import Connection, Row, and_, func, insert, select, update
 
 from casework.column_types import Sealed
 from casework.identity.strength import require_strong
@@ -77,6 +77,14 @@ class LockedAccount:
 
     row: Row[Any]
     memberships: tuple[Row[Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedAccount:
+    """An account that was just closed, with every membership it had."""
+
+    id: UUID
+    members: tuple[UUID, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +198,25 @@ def unlock(peppers: Peppers, locked: LockedAccount, stretched: Secret) -> tuple[
         signing = signing_of(peppers, locked.row, member, stretched)
         unlocked.append(UnlockedMember(member.id, _position(member), daily, signing, floor))
     return tuple(unlocked)
+
+
+def close_account(connection: Connection, org_id: UUID, login: str) -> ClosedAccount | None:
+    """Close the organisation's active account of this login, and its memberships; None where there is none."""
+    found = connection.execute(
+        update(account)
+        .where(account.c.org_id == org_id, account.c.login == login, account.c.active)
+        .values(active=False)
+        .returning(account.c.id)
+    ).scalar_one_or_none()
+    if found is None:
+        return None
+    rows = connection.execute(
+        update(membership)
+        .where(membership.c.org_id == org_id, membership.c.account_id == found)
+        .values(active=False)
+        .returning(membership.c.id)
+    )
+    return ClosedAccount(found, tuple(rows.scalars()))
 
 
 def accounts_of_members(connection: Connection, org_id: UUID) -> dict[UUID, UUID]:

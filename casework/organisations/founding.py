@@ -150,6 +150,7 @@ def _store(
                 kek_no=keys.kek_no,
                 public=keys.drop.public,
                 private=Sealed(founding.wrapped_drops[compartment]),
+                made_at=ground.now,
             )
         )
         connection.execute(

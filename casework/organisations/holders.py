@@ -11,7 +11,7 @@ from casework.organisations.compartments import COMPARTMENTS
 from casework.organisations.partners import decode_chain, own_chain
 from crypto.directory import Directory, verify_directory
 from policies.engine import Engine
-from policies.grants import granted_groups
+from policies.grants import granted_groups, is_granted
 from policies.vocabulary import Profession, Role
 
 HOLDERS_WANTED = 2
@@ -26,6 +26,13 @@ _KINDS = (
 def granted_to(engine: Engine, position: Position) -> frozenset[str]:
     """The compartments that the policies derive for a position."""
     return granted_groups(engine, position.role, position.professions)
+
+
+def is_entitled(directory: Directory, engine: Engine, member: bytes, compartment: str) -> bool:
+    """Whether the policies give a compartment to a membership as the directory, and no table, certifies it."""
+    keys = directory.members[member]
+    professions = frozenset(Profession(word) for word in keys.professions)
+    return is_granted(engine, Role(keys.role), professions, compartment)
 
 
 def verified_directory(connection: Connection, anchors: Anchors, org_id: UUID) -> Directory:

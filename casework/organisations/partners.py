@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Integer, LargeBinary, Row, column, func, insert, select, update
 
 from casework.errors import bad_field
 from casework.keyring import Directories
@@ -67,7 +67,7 @@ def find_partner(
         raise bad_field("to", "unknown_partner")
     if now >= row.valid_until:
         raise bad_field("to", "card_expired")
-    return _verified(directories, row, bytes(row.chain))
+    return _newest(connection, directories, row)
 
 
 def partner_of(connection: Connection, directories: Directories, org_id: UUID, partner_id: UUID) -> Partner:
@@ -82,7 +82,7 @@ def partner_of(connection: Connection, directories: Directories, org_id: UUID, p
     ).one_or_none()
     if row is None:
         raise DirectoryRefused(DirectoryFault.NO_ROOT)
-    return _verified(directories, row, bytes(row.chain))
+    return _newest(connection, directories, row)
 
 
 def own_chain(connection: Connection, org_id: UUID) -> bytes:
@@ -175,6 +175,28 @@ def remember_partner(
             valid_until=valid_until,
         )
     )
+
+
+def _newest(connection: Connection, directories: Directories, row: Row[Any]) -> Partner:
+    """The partner with what its directory says now: to a drop key that it has destroyed nothing must be sealed.
+
+    What is newer than the stored chain continues it, or is refused; then it is remembered.
+    """
+    if connection.dialect.name == "postgresql":
+        columns = (column("epoch", Integer), column("entry", LargeBinary))
+        found = func.partner_entries(row.partner_id).table_valued(*columns)
+        later = select(found.c.entry).order_by(found.c.epoch)
+    else:
+        newer = (key_directory.c.org_id == row.partner_id, key_directory.c.epoch > row.epoch)
+        later = select(key_directory.c.entry).where(*newer).order_by(key_directory.c.epoch)
+    entries = [DirectoryEntry.from_bytes(bytes(entry)) for entry in connection.execute(later).scalars()]
+    chain = bytes(row.chain)
+    if not entries:
+        return _verified(directories, row, chain)
+    chain = encode_chain([*decode_chain(chain), *entries])
+    partner = _verified(directories, row, chain)
+    _remember_chain(connection, row, chain, partner.directory)
+    return partner
 
 
 def _verified(directories: Directories, row: Row[Any], chain: bytes) -> Partner:

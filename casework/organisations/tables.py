@@ -70,6 +70,8 @@ drop_key = Table(
     Column("kek_no", Integer, nullable=False),
     Column("public", LargeBinary(32), nullable=False),
     Column("private", SealedBytes, nullable=False),
+    # A drop key is renewed each month; the one before it may go once every process seals to the new one.
+    Column("made_at", Moment, nullable=False),
     ForeignKeyConstraint(["org_id"], ["organisation.id"]),
 )
 

@@ -12,7 +12,8 @@ from casework.database import UnitOfWork
 from casework.deployment import assemble, dismantle, lanes_folder
 from casework.identity.members import Position, prepare_account
 from casework.journal import Deed, Who
-from casework.organisations.joining import Credentials, join
+from casework.organisations.joining import join
+from casework.organisations.key_acts import Credentials
 from crypto.password import FLOOR_PARAMS
 from policies.vocabulary import Profession, Role
 from tests.casework.centre import PASSWORD, Centre

@@ -47,10 +47,11 @@ _SETTING = text("SELECT current_setting('casework.org', true)")
 _RIGHTS = {
     **dict.fromkeys(TENANT_TABLES, "SIU"),
     **dict.fromkeys(JOURNAL_TABLES, "S"),
-    # The directory and what it certifies only grow.
+    # The directory only grows; of what it certifies goes what a newer key has replaced.
     "key_directory": "SI",
-    "key_grant": "SI",
-    "kek_recovery": "SI",
+    "key_grant": "SID",
+    "kek_recovery": "SID",
+    "drop_key": "SIUD",
     "assignment": "SIUD",
     "case_conflict": "SIUD",
     "case_team": "SIUD",
@@ -463,7 +464,14 @@ async def test_the_narrow_functions_are_for_the_service_alone(walled: Walled) ->
         )
         return {(row.proname, row.rolname) for row in rows}
 
-    narrow = ("find_login", "find_session", "move_handoff")
+    narrow = (
+        "find_login",
+        "find_session",
+        "move_handoff",
+        "newest_kek",
+        "newest_drop_key",
+        "partner_entries",
+    )
     assert await walled.administrator.run(may_execute) == {
         (name, role) for name in narrow for role in ("casework_app", "casework_owner")
     }

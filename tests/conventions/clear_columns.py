@@ -101,6 +101,7 @@ CLEAR_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "number": _KEY_NUMBER,
         "kek_no": _KEY_NUMBER,
         "public": _PUBLIC_KEY,
+        "made_at": "a key is renewed each month, and the one before it is destroyed a day later at the earliest",
     },
     "follow_up": {
         "org_id": _ORG,

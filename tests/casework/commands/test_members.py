@@ -24,7 +24,8 @@ from casework.identity.sign_in import give_second_factor, sign_in
 from casework.identity.tables import account
 from casework.journal import Who
 from casework.organisations.holders import verified_directory
-from casework.organisations.joining import Credentials, Joined, JoiningFault, JoiningRefused, join
+from casework.organisations.joining import Joined, join
+from casework.organisations.key_acts import Credentials, KeyActFault, KeyActRefused
 from casework.settings import from_environment
 from crypto.password import FLOOR_PARAMS
 from policies.vocabulary import Role
@@ -177,10 +178,10 @@ def test_of_two_joinings_at_once_each_is_whole_or_not_at_all(founded: Place) -> 
 
     outcomes = asyncio.run(both())
     joined = [outcome for outcome in outcomes if isinstance(outcome, Joined)]
-    refused = [outcome for outcome in outcomes if isinstance(outcome, JoiningRefused)]
+    refused = [outcome for outcome in outcomes if isinstance(outcome, KeyActRefused)]
     assert joined
     assert len(joined) + len(refused) == 2, outcomes
-    assert {outcome.fault for outcome in refused} <= {JoiningFault.DIRECTORY_MOVED}
+    assert {outcome.fault for outcome in refused} <= {KeyActFault.DIRECTORY_MOVED}
     for outcome in joined:
         assert outcome.granted == ("contact", "identity", "index", "intake")
     org_id = id_of(founded, "avec")
