@@ -18,7 +18,7 @@ from crypto.directory_entries import (
     RootBody,
     sign_entry,
 )
-from crypto.directory_rules import CompartmentKeys, Grant, Ledger, MemberKeys
+from crypto.directory_rules import CompartmentKeys, Grant, Ledger, MemberKeys, Restriction
 from crypto.errors import DirectoryFault, DirectoryRefused
 from crypto.pae import pae
 from crypto.signing import SigningKey
@@ -41,7 +41,8 @@ class Directory:
 
     ``heads[n - 1]`` is the hash of the entry with epoch n; ``kids`` maps (group, KEK number) to every
     certified key id that was not retired, ``grants`` an epoch to the grant made then, as far as it still
-    stands; ``exposed`` are the (group, KEK number) that removed members held and that are not retired.
+    stands; ``exposed`` are the (group, KEK number) that removed members held and that are not retired;
+    ``restrictions`` maps a case's tag to who is named for it (``crypto.restriction``).
     """
 
     org: bytes
@@ -54,6 +55,7 @@ class Directory:
     kids: Mapping[tuple[str, int], bytes]
     grants: Mapping[int, Grant]
     exposed: frozenset[tuple[str, int]]
+    restrictions: Mapping[bytes, Restriction]
     heads: tuple[bytes, ...]
     _ledger: Ledger = field(repr=False, compare=False)
 
@@ -164,6 +166,7 @@ def _directory(ledger: Ledger, heads: list[bytes]) -> Directory:
         kids=MappingProxyType(ledger.kids),
         grants=MappingProxyType(ledger.grants),
         exposed=frozenset(ledger.exposed),
+        restrictions=MappingProxyType(ledger.restrictions),
         heads=tuple(heads),
         _ledger=ledger,
     )

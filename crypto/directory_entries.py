@@ -41,6 +41,7 @@ class EntryKind(StrEnum):
     RECOVERY = "recovery"
     JOURNAL = "journal"
     ROOT_CHANGED = "root_changed"
+    RESTRICTION = "restriction"
 
 
 def _number(data: bytes) -> int:
@@ -184,6 +185,64 @@ class GrantBody:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedSeal:
+    """A member named for a restricted case, under her certified keys; ``sealed_hash`` is SHA-256 of her seal."""
+
+    member: bytes
+    member_key_fp: bytes
+    sealed_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RestrictionBody:
+    """Who is named for a restricted case from now on; nobody where the restriction is lifted.
+
+    ``number`` counts the entries about the case, which ``tag`` names without telling its id. ``named`` is sorted
+    by member, so that one set has one encoding.
+    """
+
+    KIND: ClassVar[EntryKind] = EntryKind.RESTRICTION
+    tag: bytes
+    number: int
+    part_id: bytes
+    named: tuple[NamedSeal, ...]
+    recovery_hash: bytes
+
+    def parts(self) -> tuple[bytes, ...]:
+        members = [seal.member for seal in self.named]
+        if members != sorted(set(members)):
+            raise EncodingRefused("members not sorted")
+        return (
+            exactly(self.tag, HASH_SIZE),
+            u32(self.number),
+            exactly(self.part_id, HASH_SIZE),
+            pae(
+                *(
+                    exactly(part, width)
+                    for seal in self.named
+                    for part, width in (
+                        (seal.member, ID_SIZE),
+                        (seal.member_key_fp, HASH_SIZE),
+                        (seal.sealed_hash, HASH_SIZE),
+                    )
+                )
+            ),
+            exactly(self.recovery_hash, HASH_SIZE),
+        )
+
+    @classmethod
+    def from_parts(
+        cls, tag: bytes, number: bytes, part_id: bytes, named: bytes, recovery_hash: bytes
+    ) -> "RestrictionBody":
+        parts = iter(unpae(named))
+        try:
+            seals = tuple(NamedSeal(*seal) for seal in zip(parts, parts, parts, strict=True))
+        except ValueError:
+            raise EncodingRefused("not a list of seals") from None
+        return cls(tag, _number(number), part_id, seals, recovery_hash)
+
+
+@dataclass(frozen=True, slots=True)
 class _OneKeyBody:
     """A body that is one 32-byte value."""
 
@@ -248,6 +307,7 @@ Body = (
     | RecoveryBody
     | JournalBody
     | RootChangedBody
+    | RestrictionBody
 )
 
 _BODIES: dict[EntryKind, type[Body]] = {
@@ -263,6 +323,7 @@ _BODIES: dict[EntryKind, type[Body]] = {
         RecoveryBody,
         JournalBody,
         RootChangedBody,
+        RestrictionBody,
     )
 }
 

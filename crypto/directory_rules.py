@@ -4,9 +4,10 @@ A change needs an entitled signer *at that time*: someone removed, or whose keys
 more.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Any
 
 from crypto.directory_entries import (
@@ -19,8 +20,10 @@ from crypto.directory_entries import (
     KekRetiredBody,
     MemberBody,
     MemberRemovedBody,
+    NamedSeal,
     PolicyBody,
     RecoveryBody,
+    RestrictionBody,
     RootChangedBody,
 )
 from crypto.drop import DropPublic
@@ -29,6 +32,9 @@ from crypto.pae import pae
 
 CUSTODIAN = "custodian"
 """The one role that the directory itself knows: it certifies members."""
+
+FEWEST_NAMED = 2
+"""A restricted case that one member alone holds would be lost with her password."""
 
 _MEMBER_LABEL = b"csm/member-key/v1"
 
@@ -72,6 +78,17 @@ class Grant:
     sealed_hash: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Restriction:
+    """The newest entry about a restricted case; ``named`` is by member, and empty once it is lifted."""
+
+    tag: bytes
+    number: int
+    part_id: bytes
+    named: Mapping[bytes, NamedSeal]
+    recovery_hash: bytes
+
+
 def _require(fact: bool, fault: DirectoryFault) -> None:
     if not fact:
         raise DirectoryRefused(fault)
@@ -94,6 +111,7 @@ class Ledger:
     grants: dict[int, Grant] = field(default_factory=dict)
     holdings: dict[tuple[bytes, str, int], int] = field(default_factory=dict)
     exposed: set[tuple[str, int]] = field(default_factory=set)
+    restrictions: dict[bytes, Restriction] = field(default_factory=dict)
 
     def copy(self) -> "Ledger":
         return replace(
@@ -106,6 +124,7 @@ class Ledger:
             grants=dict(self.grants),
             holdings=dict(self.holdings),
             exposed=set(self.exposed),
+            restrictions=dict(self.restrictions),
         )
 
     def apply(self, entry: DirectoryEntry) -> None:
@@ -125,6 +144,11 @@ class Ledger:
     def has_key(self, signer: bytes, group: str, kek_no: int) -> bool:
         """Tell whether the signer was granted this KEK, or made it."""
         return (signer, group, kek_no) in self.holdings or self.makers.get((group, kek_no)) == signer
+
+    def has_keys(self, named: NamedSeal) -> bool:
+        """Tell whether the member still has the certified keys under which she was named."""
+        member = self.members.get(named.member)
+        return member is not None and member.fingerprint == named.member_key_fp
 
     def forget_keys_of(self, member: bytes) -> None:
         """Her keys are gone or replaced: what was given to them gives nothing any more."""
@@ -239,6 +263,27 @@ def _root_changed(ledger: Ledger, entry: DirectoryEntry, body: RootChangedBody) 
     ledger.root_public = body.value
 
 
+def _restriction(ledger: Ledger, entry: DirectoryEntry, body: RestrictionBody) -> None:
+    before = ledger.restrictions.get(body.tag)
+    if before is not None and before.named:
+        # Whoever certified her new keys must not thereby be named: under those she has to be named anew.
+        named = before.named.get(entry.signer)
+        is_named = named is not None and ledger.has_keys(named)
+        _require(entry.signer == ROOT or is_named, DirectoryFault.NOT_ENTITLED)
+    else:
+        _require(bool(body.named), DirectoryFault.CONTRADICTION)
+    _require(body.number == (before.number if before is not None else 0) + 1, DirectoryFault.CONTRADICTION)
+    _require(not body.named or len(body.named) >= FEWEST_NAMED, DirectoryFault.CONTRADICTION)
+    _require(all(map(ledger.has_keys, body.named)), DirectoryFault.CONTRADICTION)
+    ledger.restrictions[body.tag] = Restriction(
+        body.tag,
+        body.number,
+        body.part_id,
+        MappingProxyType({seal.member: seal for seal in body.named}),
+        body.recovery_hash,
+    )
+
+
 # Without a rule: a second root. The body's type follows from the kind, which mypy cannot see across a table.
 _RULES: dict[EntryKind, Callable[[Ledger, DirectoryEntry, Any], None]] = {
     EntryKind.MEMBER: _member,
@@ -250,4 +295,5 @@ _RULES: dict[EntryKind, Callable[[Ledger, DirectoryEntry, Any], None]] = {
     EntryKind.RECOVERY: _recovery,
     EntryKind.JOURNAL: _journal,
     EntryKind.ROOT_CHANGED: _root_changed,
+    EntryKind.RESTRICTION: _restriction,
 }

@@ -19,13 +19,22 @@ from crypto.dek import (
 )
 from crypto.draft import draft_box
 from crypto.drop import DropPrivate, drop_info, drop_number
-from crypto.errors import PlaceRefused, SealBroken
+from crypto.errors import CommitmentMismatch, PlaceRefused, SealBroken
 from crypto.handoff import SALT_SIZE, PartAddress, part_message
 from crypto.header import HEADER_SIZE, PREFIX, Kind, read_header, require_prefix
-from crypto.hpke import hpke_open
+from crypto.hpke import hpke_open, public_half
 from crypto.kek import Kek
+from crypto.member_note import (
+    NOTE_COMMITMENT_SIZE,
+    header_size,
+    note_context,
+    note_info,
+    note_keys,
+    sealed_note_key,
+)
 from crypto.padding import unpad
 from crypto.place import Place
+from crypto.secret import Secret
 from crypto.session import SessionKeys
 from crypto.signing import verify
 from crypto.widths import HASH_SIZE, ID_SIZE, SIGNATURE_SIZE
@@ -133,6 +142,23 @@ def open_draft(keys: SessionKeys, case: bytes, place: Place, sealed: bytes) -> b
     require_prefix(sealed)
     aead, context = draft_box(keys, case, place)
     return unpad(open_box(aead, len(PREFIX), context, sealed))
+
+
+def open_member_note(
+    private: Secret, member: bytes | None, case: bytes, place: Place, envelope: bytes
+) -> bytes:
+    """Return a note's text with the daily key of a member whom it names, or (None) with the recovery key.
+
+    Raises SealBroken when it does not name her, is of another case or place, of keys that she has no longer, or
+    altered; CommitmentMismatch when it was made to say something else to her than to others.
+    """
+    sealed = sealed_note_key(envelope, member)
+    note_key = Secret(hpke_open(private, note_info(case, place, public_half(private)), sealed))
+    aead, commitment = note_keys(note_key, case, place)
+    size = header_size(envelope)
+    if not compare_digest(commitment, envelope[size - NOTE_COMMITMENT_SIZE : size]):
+        raise CommitmentMismatch("the note commits to another key")
+    return unpad(open_box(aead, size, note_context(case, place), envelope))
 
 
 def open_part(

@@ -17,11 +17,18 @@ from crypto.hpke import public_half
 from crypto.journal import detail_commitment, pseudonym, row_pseudonym, source_hash
 from crypto.kek import Kek, kek_from_secret
 from crypto.manifest import ManifestHeader, content_digest, group_mac
-from crypto.opener import open_draft, open_drop, open_frame, open_part
+from crypto.opener import open_draft, open_drop, open_frame, open_member_note, open_part
 from crypto.password import KdfParams, open_daily, open_signing, password_keys, stretch
 from crypto.pepper import Pepper, open_under_pepper
 from crypto.place import Place
 from crypto.recovery import join_shares, open_recovery_kek, recovery_key, root_key
+from crypto.restriction import (
+    blind_half,
+    case_tag,
+    open_named_part,
+    open_named_part_by_recovery,
+    restriction_of,
+)
 from crypto.secret import Secret
 from crypto.session import open_session, open_step_up, session_id, session_key
 
@@ -102,7 +109,8 @@ def test_golden_directory_grant_and_recovery() -> None:
     assert [entry.to_bytes() for entry in entries] == stored["entries"]
     assert [entry.kind for entry in entries] == stored["kinds"]
     later = [DirectoryEntry.from_bytes(data) for data in stored["rotation"]]
-    assert {*stored["kinds"], *(entry.kind for entry in later)} == set(EntryKind)
+    kinds = {*stored["kinds"], *(entry.kind for entry in later), *golden("restricted")["kinds"]}
+    assert kinds == set(EntryKind)
     directory = verify_directory(org, entries, fingerprint, Floor(len(entries), stored["head"]))
     assert directory.members[grant["member"]].fingerprint == grant["member_key_fp"]
     daily = Secret(grant["daily_private"])
@@ -119,6 +127,32 @@ def test_golden_directory_grant_and_recovery() -> None:
     # A rotation to its end: the old key is certified no longer.
     assert set(earlier.extend(later[:-1]).kids) == {("health", 1), ("health", 2)}
     assert set(earlier.extend(later).kids) == {("health", 2)}
+
+
+def test_golden_restricted_case_and_member_note() -> None:
+    stored = golden("restricted")
+    org, case, part = stored["org"], stored["case"], Secret(stored["named_part"])
+    entries = [DirectoryEntry.from_bytes(data) for data in stored["entries"]]
+    assert [entry.to_bytes() for entry in entries] == stored["entries"]
+    floor = Floor(len(entries), stored["head"])
+    directory = verify_directory(org, entries, stored["fingerprint"], floor)
+    standing = restriction_of(directory, case)
+    assert standing is not None
+    assert (standing.tag, standing.part_id, standing.number) == (stored["tag"], stored["part_id"], 1)
+    assert case_tag(org, case) == stored["tag"]
+    daily, recovery = Secret(stored["daily_private"]), Secret(stored["recovery_private"])
+    assert open_named_part(directory, case, stored["seal"], stored["member"], daily) == part
+    assert open_named_part_by_recovery(directory, case, stored["recovery_copy"], recovery) == part
+    kek = kek_from_secret(org, stored["group"], 1, Secret(stored["kek"]))
+    assert blind_half(stored["kept_half"], part) == stored["shred_part"]
+    assert unwrap_dek(kek, case, 1, stored["dek_row"], stored["shred_part"]).case == case
+    lifting = DirectoryEntry.from_bytes(stored["lifting"])
+    assert restriction_of(directory.extend([lifting]), case) is None
+
+    note = stored["note"]
+    place = Place(org, note["table"], note["column"], note["row"], note["row_version"])
+    for private, member in ((daily, stored["member"]), (recovery, None)):
+        assert open_member_note(private, member, case, place, note["envelope"]) == note["plaintext"]
 
 
 def test_golden_handoff_part_and_content_digest() -> None:
