@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import select, update
 
 from audit.entry import Outcome
-from casework import candidates, case_queries, packets
+from casework import candidates, case_queries, packets, rekeying, restrictions
 from casework.act import Act, refusal
 from casework.case_queries import COUNT_CAP
 from casework.cases.tables import break_glass, case_group
@@ -24,7 +24,7 @@ from casework.errors import MissingKey, NotFound, SealedDataDamaged
 from casework.facts import facts_of_row
 from casework.journal import Deed, Touched
 from casework.loaded_case import LEGAL_NAME, LoadedCase
-from casework.shreds import PSEUDONYM, ShredMissing
+from casework.shreds import PSEUDONYM, ShredMissing, half_purpose
 from crypto.dek import CaseKey, dek_row_is_dropped, dek_row_key_number, unwrap_dek
 from crypto.drop import is_drop_envelope, seal_to_drop
 from crypto.errors import CryptoError
@@ -32,6 +32,7 @@ from crypto.frame import seal_frame
 from crypto.journal import pseudonym
 from crypto.opener import FrameReader, open_frame
 from crypto.place import Place
+from crypto.secret import Secret
 from policies.engine import Decision
 from policies.facts import CaseFacts
 from policies.vocabulary import READ, Action, Group, Status
@@ -40,7 +41,7 @@ log = structlog.get_logger(__name__)
 
 Content = dict[str, Any]
 _CONTENT = msgspec.json.Decoder(Content)
-_EVERY_HALF = (PSEUDONYM, *Group)
+_FIRST_HALVES = {group: str(group) for group in Group}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +91,16 @@ class ChangingCase:
         return self.loaded.id
 
     def seal(self, group: Group, place: Place, content: Content) -> Sealed:
-        """Seal a record under the case's key of the group, or to the group's drop key where none is held."""
+        """Seal a record under the case's key of the group, or to the group's drop key where none is held.
+
+        Raises:
+            MissingKey: none is held and the case is restricted: the drop key is everybody's who holds the group.
+
+        """
         plaintext = msgspec.json.encode(content)
         key = _case_key(self._act, self.loaded, group)
+        if key is None and self.loaded.facts.restricted:
+            raise MissingKey
         if key is None:
             return Sealed(seal_to_drop(self._act.drop(group), place, plaintext))
         return Sealed(seal_frame(key, place, plaintext))
@@ -111,6 +119,11 @@ class ChangingCase:
             raise MissingKey
         record = _open(self._act, key, old, sealed, _keep_none) | (over or {})
         return Sealed(seal_frame(key, new, msgspec.json.encode(record)))
+
+    def renew_keys(self, named_part: Secret | None) -> None:
+        """Give every group a new half, and a new key where the session opens the old one: `rekeying.renew`."""
+        keys = {group: _case_key(self._act, self.loaded, group) for group in Group}
+        rekeying.renew(self._act, self.loaded, keys, named_part)
 
     def record(self, action: str, rows: Iterable[tuple[UUID, int]], **more: Any) -> None:
         """Journal the change: the rows it wrote with their versions, and what else the deed says."""
@@ -165,6 +178,9 @@ class Access:
         listing = self._require_listable(loaded)
         allowed = self._readable_groups(loaded)
         keys = self._keys(loaded, allowed)
+        if loaded.facts.restricted and _stale(loaded, keys):
+            loaded = self._renew(case_id, list(keys))
+            keys = self._keys(loaded, allowed)
         loaded = self._take_in_arrivals(loaded, keys)
         names_civil_status = self._act.decide_case(Action.CASE_READ_LEGAL_NAME, loaded.facts).allowed
         rows = [
@@ -208,7 +224,9 @@ class Access:
         rows = page.rows(act.unit.connection, values)
         shown = rows[:limit]
         shreds = act.deployment.shreds.of(act.org_id, [row.id for row in shown], (PSEUDONYM, Group.IDENTITY))
-        readable = [self._shows_identity(row) for row in shown]
+        renewed = [row for row in shown if row.half != 1]
+        closed = restrictions.lay_open(act, renewed, shreds) if renewed else frozenset()
+        readable = [row.id not in closed and self._shows_identity(row) for row in shown]
         act.unit.touched()
         act.record(
             Deed(
@@ -251,6 +269,8 @@ class Access:
             self._require_listable(loaded)
             raise refusal(denied[0], denied[1], hidden=False, tried={"case": str(case_id)})
         self._act.unit.touched()
+        if loaded.facts.restricted and _stale(loaded, keys := self._keys(loaded, Group)):
+            loaded = self._renew(case_id, list(keys))
         policies = sorted({policy for decision in decisions for policy in decision.policies})
         return ChangingCase(loaded, tuple(policies), self._act)
 
@@ -264,13 +284,21 @@ class Access:
         return facts_of_row(row) if row is not None else None
 
     def _load(self, case_id: UUID) -> LoadedCase:
+        try:
+            return self._read(case_id)
+        except ShredMissing:
+            # Its keys may have been renewed between the reading of rows and of halves.
+            return self._read(case_id)
+
+    def _read(self, case_id: UUID) -> LoadedCase:
         act = self._act
         rows = case_queries.LOAD.rows(act.unit.connection, self._values(case_id))
         if not rows:
             raise NotFound("case.open", reason="not_found", tried={"case": str(case_id)})
         first, facts = rows[0], facts_of_row(rows[0])
-        shreds = act.deployment.shreds.of(act.org_id, [case_id], _EVERY_HALF)
-        if len(shreds) < len(_EVERY_HALF) and not act.decide_case(Action.CASE_LIST, facts).allowed:
+        purposes = _purposes(rows)
+        shreds = act.deployment.shreds.of(act.org_id, [case_id], (PSEUDONYM, *purposes.values()))
+        if len(shreds) <= len(purposes) and not act.decide_case(Action.CASE_LIST, facts).allowed:
             # What is missing of a case that she may not know of must not tell that it is there.
             raise NotFound("case.open", reason="not_found", tried={"case": str(case_id)})
         return LoadedCase(
@@ -280,7 +308,12 @@ class Access:
             facts=facts,
             pseudonym=pseudonym(bytes(first.pseudonym_part), _shred(shreds, case_id, PSEUDONYM)),
             groups={Group(row.compartment): row for row in rows},
-            shreds={group: _shred(shreds, case_id, group) for group in Group},
+            shreds=restrictions.halves_of(
+                act,
+                case_id,
+                facts.restricted,
+                {group: _shred(shreds, case_id, purpose) for group, purpose in purposes.items()},
+            ),
         )
 
     def _values(self, case_id: UUID) -> dict[str, Any]:
@@ -345,6 +378,16 @@ class Access:
 
         return store
 
+    def _renew(self, case_id: UUID, groups: Sequence[Group]) -> LoadedCase:
+        """Renew keys of a restricted case that somebody who renewed the others could not open; returns it anew."""
+        case_queries.LOCK.rows(self._act.unit.connection, {"org": self._act.org_id, "case": case_id})
+        # Once more under the lock: another holder may have come first.
+        loaded = self._load(case_id)
+        keys = self._keys(loaded, groups)
+        part = restrictions.named_part(self._act, case_id)
+        rekeying.renew(self._act, loaded, {group: keys[group] for group in _stale(loaded, keys)}, part)
+        return self._load(case_id)
+
     def _shows_identity(self, row: Any) -> bool:
         decision = self._act.decide_case(Action.CASE_READ_IDENTITY, facts_of_row(row))
         return row.frame is not None and decision.allowed and self._act.keyring.holds(Group.IDENTITY)
@@ -394,6 +437,9 @@ class Access:
 
 def _case_key(act: Act, loaded: LoadedCase, group: Group) -> CaseKey | None:
     """The case's key of a group; one that was made by somebody who could not read it is taken over first."""
+    half = loaded.shreds.get(group)
+    if half is None:
+        return None
     row = loaded.groups[group]
     dek: bytes = row.dek.blob
     if dek_row_is_dropped(dek):
@@ -406,7 +452,7 @@ def _case_key(act: Act, loaded: LoadedCase, group: Group) -> CaseKey | None:
             .where(case_group.c.org_id == act.org_id, case_group.c.id == row.id, case_group.c.dek == row.dek)
             .values(dek=Sealed(adopted))
         )
-    return act.keyring.case_key(group, loaded.id, row.dek_generation, dek, loaded.shreds[group])
+    return act.keyring.case_key(group, loaded.id, row.dek_generation, dek, half)
 
 
 def _open(act: Act, key: CaseKey, place: Place, sealed: Sealed, store: Callable[[Sealed], None]) -> Content:
@@ -422,6 +468,18 @@ def _open(act: Act, key: CaseKey, place: Place, sealed: Sealed, store: Callable[
 
 def _keep_none(_frame: Sealed) -> None:
     """For a record that is about to be sealed anew anyway."""
+
+
+def _purposes(rows: Sequence[Any]) -> Mapping[Group, str]:
+    """Under which purpose each group's half is kept."""
+    if all(row.half == 1 for row in rows):
+        return _FIRST_HALVES
+    return {Group(row.compartment): half_purpose(row.compartment, row.half) for row in rows}
+
+
+def _stale(loaded: LoadedCase, keys: Iterable[Group]) -> list[Group]:
+    """The groups whose key was left as it was when those of the others were renewed."""
+    return [group for group in keys if loaded.groups[group].half > loaded.groups[group].dek_generation]
 
 
 def _shred(parts: Mapping[tuple[UUID, str], bytes], owner: UUID, purpose: str) -> bytes:

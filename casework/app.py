@@ -9,6 +9,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ControllerRouterHandler
 
 from casework.audit_review.routes import ROUTES as AUDIT_REVIEW
+from casework.cases.restriction_routes import ROUTES as RESTRICTION
 from casework.cases.routes import ROUTES as CASES
 from casework.deployment import Deployment
 from casework.drafts.routes import ROUTES as DRAFTS
@@ -31,6 +32,7 @@ _MARKS = frozenset({"requires", "signed_in", "public"})
 ROUTES: tuple[ControllerRouterHandler, ...] = (
     *IDENTITY,
     *CASES,
+    *RESTRICTION,
     *FOLLOW_UPS,
     *DRAFTS,
     *HANDOFFS,

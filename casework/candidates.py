@@ -21,6 +21,7 @@ from casework.column_types import Id, raw_id
 from casework.columns import Column
 from casework.errors import NotNow, SealedDataDamaged
 from casework.facts import MEMBER, NOW, case_facts, matches_any
+from casework.restrictions import Numbered, named_parts, renewed_halves
 from casework.shreds import PSEUDONYM, ShredStore
 from casework.statements import HotStatement
 from crypto.dek import key_row_headers
@@ -30,6 +31,7 @@ from crypto.header import HEADER_SIZE
 from crypto.journal import pseudonym
 from crypto.kek import Kek
 from crypto.opener import FrameReader
+from crypto.secret import Secret
 from policies.engine import Decision
 from policies.filters import Cube, minimise
 from policies.vocabulary import READ, Action, Group
@@ -52,11 +54,16 @@ class Searcher:
     decision: Decision
     states: Mapping[Group, frozenset[int]]
     keks: Mapping[Group, Mapping[int, Kek]] = field(repr=False)
+    # Of each restricted case that she is named for.
+    named: Mapping[UUID, Secret] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """One group of many cases as it is stored: (case_id, row, version, dek, dek_generation, frame), and halves."""
+    """One group of many cases as it is stored, and the halves of their keys.
+
+    A row is (case_id, row, version, dek, dek_generation, frame, half, restricted).
+    """
 
     group: Group
     rows: Sequence[Row[Any]] = ()
@@ -80,6 +87,7 @@ def searcher_of(act: Act, groups: Sequence[Group]) -> Searcher:
         decision,
         {group: listed & act.engine.allowed_states(act.asker, READ[group], act.context) for group in groups},
         {group: act.keyring.newest_keks_of(group) for group in groups},
+        named_parts(act),
     )
 
 
@@ -116,7 +124,7 @@ def read_candidates(
     if len(rows) > MOST_CANDIDATES:
         title = "Trop de dossiers pour une recherche par nom."
         raise NotNow(Action.CASE_SEARCH, "too_many_candidates", title, tried={})
-    return Candidates(group, rows, _halves(shreds, searcher.org_id, group, rows))
+    return Candidates(group, rows, _halves(shreds, searcher, group, rows))
 
 
 def open_candidates(
@@ -130,7 +138,7 @@ def open_candidates(
     for kek in searcher.keks[candidates.group].values():
         reader = FrameReader(kek, *Column.CASE_GROUP_FRAME.value)
         readers |= dict.fromkeys(key_row_headers(kek.number), reader)
-    for case, row, version, dek, generation, frame in candidates.rows:  # type: ignore[misc]
+    for case, row, version, dek, generation, frame, _, _ in candidates.rows:  # type: ignore[misc]
         half = candidates.halves.get(case)
         # A key row left at the drop key has the header of none of them.
         found = readers.get(dek[:HEADER_SIZE])
@@ -165,7 +173,20 @@ def pseudonyms(act: Act, cases: Sequence[UUID]) -> dict[UUID, bytes]:
     }
 
 
-def _halves(shreds: ShredStore, org_id: UUID, group: Group, rows: Sequence[Row[Any]]) -> dict[bytes, bytes]:
+def _halves(
+    shreds: ShredStore, searcher: Searcher, group: Group, rows: Sequence[Row[Any]]
+) -> dict[bytes, bytes]:
+    halves = _first_halves(shreds, searcher.org_id, group, rows)
+    renewed = [Numbered(UUID(bytes=row.case_id), row.half, row.restricted) for row in rows if row.half != 1]
+    if renewed:
+        found = renewed_halves(searcher.org_id, shreds, searcher.named, group, renewed)
+        halves |= {case.bytes: half for case, half in found.items()}
+    return halves
+
+
+def _first_halves(
+    shreds: ShredStore, org_id: UUID, group: Group, rows: Sequence[Row[Any]]
+) -> dict[bytes, bytes]:
     if len(rows) > _MANY:
         return shreds.all_of(org_id, group)
     owners = [UUID(bytes=row.case_id) for row in rows]
@@ -188,6 +209,8 @@ def _stored(cubes: tuple[Cube, ...], dialect: str) -> Select[Any]:
             type_coerce(case_group.c.dek, LargeBinary).label("dek"),
             case_group.c.dek_generation,
             type_coerce(case_group.c.frame, LargeBinary).label("frame"),
+            case_group.c.half,
+            case_file.c.restricted,
         )
         .join_from(
             case_file,

@@ -42,6 +42,7 @@ LOAD = HotStatement(
         case_group.c.compartment,
         case_group.c.dek,
         case_group.c.dek_generation,
+        case_group.c.half,
         case_group.c.version,
         case_group.c.frame,
         case_group.c.legal_name,
@@ -82,6 +83,7 @@ def page_of(cubes: Sequence[Cube], *, by_status: bool, continued: bool) -> HotSt
             case_group.c.id.label("row"),
             case_group.c.dek,
             case_group.c.dek_generation,
+            case_group.c.half,
             case_group.c.frame,
             case_group.c.version,
         )

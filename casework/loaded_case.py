@@ -13,7 +13,10 @@ LEGAL_NAME = "legal_name"
 
 @dataclass(frozen=True, slots=True)
 class LoadedCase:
-    """A case's row, its facts for the asker, and its sealed groups. Opens nothing."""
+    """A case's row, its facts for the asker, and its sealed groups. Opens nothing.
+
+    `shreds` are the halves as its keys need them: none where it is restricted and the asker not named for it.
+    """
 
     id: UUID
     status: Status

@@ -30,7 +30,7 @@ from crypto.drop import DropPrivate, drop_number
 from crypto.errors import CryptoError, SealBroken
 from crypto.frame import seal_frame
 from crypto.handoff import PartAddress, part_drop_number
-from crypto.opener import open_draft, open_drop, open_part
+from crypto.opener import open_draft, open_drop, open_member_note, open_part
 from crypto.place import Place
 from policies.facts import ConsentFacts, HandoffFacts
 from policies.vocabulary import Action, Group, Stage
@@ -65,6 +65,18 @@ def open_own_draft(act: Act, case_id: UUID, place: Place, sealed: Sealed) -> dic
         open_draft(act.session.keys, case_id.bytes, place, sealed.blob)
     )
     return opened
+
+
+def open_note(act: Act, case_id: UUID, place: Place, envelope: bytes) -> bytes:
+    """A note that names the asker; the caller has opened the frame that it stood in, and records.
+
+    Raises:
+        SealBroken: it does not name her, is of another case or place, or altered.
+
+    """
+    act.unit.touched()
+    keys = act.session.keys
+    return open_member_note(keys.daily_private, keys.member, case_id.bytes, place, envelope)
 
 
 def take_in(act: Act, loaded: LoadedCase, group: Group, key: CaseKey) -> None:

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Table,
     bindparam,
     create_engine,
+    delete,
     event,
     insert,
     or_,
@@ -52,6 +53,11 @@ shred = Table(
 )
 
 PSEUDONYM = "pseudonym"
+
+
+def half_purpose(group: str, number: int) -> str:
+    """Under which purpose the numbered half of a case's key of a group is kept."""
+    return group if number == 1 else f"{group}#{number}"
 
 
 class UnsafeShredStore(UnsafeDatabase):
@@ -110,6 +116,28 @@ class ShredStore:
         ]
         with self._engine.begin() as connection:
             connection.execute(insert(shred), rows)
+
+    def renew(self, org_id: UUID, owner: UUID, parts: Mapping[str, bytes]) -> None:
+        """As `add`, of one owner; what a unit that then failed left under the same purposes is replaced."""
+        these = (shred.c.org_id == org_id, shred.c.owner_id == owner, shred.c.purpose.in_(parts))
+        rows = [
+            {"org_id": org_id, "owner_id": owner, "purpose": purpose, "part": part}
+            for purpose, part in parts.items()
+        ]
+        with self._engine.begin() as connection:
+            connection.execute(delete(shred).where(*these))
+            if rows:
+                connection.execute(insert(shred), rows)
+
+    def keep_only(self, org_id: UUID, owner: UUID, purposes: Iterable[str]) -> None:
+        """Destroy every other half of an owner; only once the rows that needed them are gone for good."""
+        others = (
+            shred.c.org_id == org_id,
+            shred.c.owner_id == owner,
+            shred.c.purpose.not_in(list(purposes)),
+        )
+        with self._engine.begin() as connection:
+            connection.execute(delete(shred).where(*others))
 
     def of(
         self, org_id: UUID, owners: Iterable[UUID], purposes: Iterable[str]

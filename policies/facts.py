@@ -132,7 +132,10 @@ class ConsentFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandoffFacts:
-    """A handoff for the asker; ``mine``: she is assigned to the case on her organisation's side of it."""
+    """A handoff for the asker; ``mine``: she is assigned to the case on her organisation's side of it.
+
+    ``conflict``: the case is closed to her, by a conflict or because it is restricted and she is not named.
+    """
 
     from_: str
     to: str

@@ -24,9 +24,9 @@ BATCH = 500
 def reassign(act: Act, wanted: Reassignment) -> Reassigned:
     """Put `to` and `teams` in the place of `from_` on up to `BATCH` cases that the asker may assign.
 
-    Whoever else is assigned stays. A case that the asker may not assign (restricted, a conflict of her own), or
-    that one of `to` has declared a conflict with, is left: how many, the auditor alone is told, for it would betray
-    a case that is hidden from the asker. What waits beyond the batch is moved by asking again.
+    Whoever else is assigned stays. A case that is restricted, that the asker has a conflict with, or that one of
+    `to` has declared a conflict with, is left: how many, the auditor alone is told, for it would betray a case that
+    is hidden from the asker. What waits beyond the batch is moved by asking again.
 
     Raises:
         Forbidden: she does not assign cases but those that name her.
@@ -86,6 +86,8 @@ def _movable(act: Act, wanted: Reassignment) -> list[ColumnElement[bool]]:
     return [
         case_file.c.org_id == act.org_id,
         _assigned(wanted.from_),
+        # Its named members alone give its keys, one case at a time.
+        ~case_file.c.restricted,
         matches_any(cubes, case_facts(act.member_id, act.unit.now)),
         ~conflict,
     ]

@@ -89,7 +89,11 @@ async def view_assignments(request: AnyRequest, case_id: FromPath[UUID]) -> Resp
     return await perform(request, lambda act: service.view_assignments(act, case_id))
 
 
-@put("/api/v1/cases/{case_id:uuid}/assignments", opt=requires(Action.CASE_ASSIGN))
+@put(
+    "/api/v1/cases/{case_id:uuid}/assignments",
+    opt=requires(Action.CASE_ASSIGN),
+    responses=conflicts("case_is_restricted"),
+)
 async def set_assignments(
     request: AnyRequest, case_id: FromPath[UUID], data: JSONBody[Assignments]
 ) -> Response[Assignments]:

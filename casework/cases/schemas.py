@@ -162,6 +162,53 @@ class Assignments(Struct, forbid_unknown_fields=True):
     teams: list[UUID] = msgspec.field(default_factory=list)
 
 
+class NewRestriction(Struct, forbid_unknown_fields=True):
+    """Who alone keeps a case: two at least, who hold keys."""
+
+    members: Annotated[list[UUID], Meta(min_length=2, max_length=50)]
+    reason: Reason = ""
+
+
+class Lifting(Struct, forbid_unknown_fields=True):
+    """Why a restriction is lifted."""
+
+    reason: Reason = ""
+
+
+class Restriction(Struct):
+    """Who is named for a case. Who is `waiting` has other keys than she was named with: she must be named again."""
+
+    members: list[UUID]
+    waiting: list[UUID]
+
+
+class NewNote(Struct, forbid_unknown_fields=True):
+    """A text for its author and the readers named, in a group that all of them hold."""
+
+    group: Group
+    text: Annotated[Prose, Meta(min_length=1)]
+    readers: Annotated[list[UUID], Meta(min_length=1, max_length=50)]
+
+
+class NoteCreated(Struct):
+    id: UUID
+
+
+class NoteView(Struct):
+    id: UUID
+    author: UUID
+    written_at: datetime
+    group: Group
+    text: str
+    readers: list[UUID]
+
+
+class NoteList(Struct):
+    """The notes that name the asker, newest first."""
+
+    items: list[NoteView]
+
+
 class Reassignment(Struct, forbid_unknown_fields=True, rename={"from_": "from"}):
     """Who leaves, and who takes her cases over."""
 

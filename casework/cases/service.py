@@ -201,8 +201,16 @@ def change_group(
 
 
 def set_assignments(act: Act, case_id: UUID, wanted: Assignments) -> Assignments:
-    """Replace who is assigned to a case: members and teams of this organisation."""
+    """Replace who is assigned to a case: members and teams of this organisation.
+
+    Raises:
+        NotNow: the case is restricted: an assignment would give nobody its keys.
+
+    """
     change = Access(act).change_case(case_id, [Action.CASE_ASSIGN])
+    if change.loaded.facts.restricted:
+        title = "Ce dossier est restreint : une personne nommée en nomme une autre."
+        raise NotNow(Action.CASE_ASSIGN, "case_is_restricted", title, tried={"case": str(case_id)})
     if not wanted.members and not wanted.teams:
         raise bad_field("members", "nobody_assigned")
     if set(wanted.members) - active_members(act.unit.connection, act.org_id, wanted.members):

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection, select
 
 from casework.cases.tables import case_file, case_group
-from casework.shreds import PSEUDONYM
+from casework.shreds import PSEUDONYM, half_purpose
 from crypto.dek import require_dek_row
 from crypto.errors import CryptoError
 from policies.vocabulary import Group
@@ -29,13 +29,15 @@ def inspect_cases(connection: Connection, org_id: UUID, halves: AbstractSet[tupl
     cases = set(connection.execute(select(case_file.c.id).where(case_file.c.org_id == org_id)).scalars())
     groups: dict[UUID, set[str]] = {case: set() for case in cases}
     malformed: set[UUID] = set()
+    needed = {case: {PSEUDONYM} for case in cases}
     rows = connection.execute(
-        select(case_group.c.case_id, case_group.c.compartment, case_group.c.dek).where(
+        select(case_group.c.case_id, case_group.c.compartment, case_group.c.dek, case_group.c.half).where(
             case_group.c.org_id == org_id
         )
     )
-    for case, compartment, dek in rows:
+    for case, compartment, dek, half in rows:
         groups[case].add(compartment)
+        needed[case].add(half_purpose(compartment, half))
         try:
             require_dek_row(dek.blob)
         except CryptoError:
@@ -46,7 +48,7 @@ def inspect_cases(connection: Connection, org_id: UUID, halves: AbstractSet[tupl
         incomplete=sum(found != every for found in groups.values()),
         malformed=len(malformed),
         without_half=sum(
-            any((case, purpose) not in halves for purpose in (PSEUDONYM, *every)) for case in cases
+            any((case, purpose) not in halves for purpose in purposes) for case, purposes in needed.items()
         ),
     )
 

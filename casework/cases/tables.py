@@ -44,6 +44,9 @@ case_group = Table(
     Column("id", Id, nullable=False),
     Column("dek", SealedBytes, nullable=False),
     Column("dek_generation", Integer, nullable=False),
+    # Which of the case's halves in the shred store the key needs. Greater than its generation where the next holder
+    # who may is to renew the key: the one who renewed the others could not open it.
+    Column("half", Integer, nullable=False, server_default="1"),
     Column("version", Integer, nullable=False),
     Column("frame", SealedBytes, nullable=True),
     # Of the identity group alone: civil status has a frame, and a permission, of its own.
@@ -100,4 +103,42 @@ break_glass = Table(
     ForeignKeyConstraint(["org_id", "case_id"], ["case_file.org_id", "case_file.id"], ondelete="CASCADE"),
     ForeignKeyConstraint(["org_id", "member_id"], ["membership.org_id", "membership.id"]),
     Index("ix_break_glass_member", "org_id", "member_id", "case_id"),
+)
+
+# The named part of a restricted case, sealed to each of its named members. The signed directory says who they are.
+named_seal = Table(
+    "named_seal",
+    metadata,
+    Column("org_id", Id, primary_key=True),
+    Column("case_id", Id, primary_key=True),
+    Column("member_id", Id, primary_key=True),
+    Column("sealed", SealedBytes, nullable=False),
+    ForeignKeyConstraint(["org_id", "case_id"], ["case_file.org_id", "case_file.id"], ondelete="CASCADE"),
+    ForeignKeyConstraint(["org_id", "member_id"], ["membership.org_id", "membership.id"]),
+    Index("ix_named_seal_member", "org_id", "member_id", "case_id"),
+)
+
+named_recovery = Table(
+    "named_recovery",
+    metadata,
+    Column("org_id", Id, primary_key=True),
+    Column("case_id", Id, primary_key=True),
+    Column("sealed", SealedBytes, nullable=False),
+    ForeignKeyConstraint(["org_id", "case_id"], ["case_file.org_id", "case_file.id"], ondelete="CASCADE"),
+)
+
+# A note that only the readers it names can open: whom it names stands inside the frame.
+member_note = Table(
+    "member_note",
+    metadata,
+    Column("org_id", Id, primary_key=True),
+    Column("id", Id, primary_key=True),
+    Column("case_id", Id, nullable=False),
+    Column("author_id", Id, nullable=False),
+    Column("written_at", Moment, nullable=False),
+    Column("compartment", String(20), nullable=False),
+    Column("frame", SealedBytes, nullable=False),
+    ForeignKeyConstraint(["org_id", "case_id"], ["case_file.org_id", "case_file.id"], ondelete="CASCADE"),
+    ForeignKeyConstraint(["org_id", "author_id"], ["membership.org_id", "membership.id"]),
+    Index("ix_member_note_case", "org_id", "case_id", "id"),
 )

@@ -169,13 +169,15 @@ def require_readable(act: Act, found: Handoff, action: Action) -> None:
 
 def facts_of(act: Act, found: Handoff, consent: ConsentFacts | None) -> HandoffFacts:
     near = Access(act).facts_of(found.case_id) if found.case_id is not None else None
+    # That a restricted case is handed over is told to its named members alone.
+    is_hidden = near is not None and near.restricted and not near.mine
     return HandoffFacts(
         from_=found.from_slug,
         to=found.to_slug,
         groups=frozenset(found.header.groups) if found.header is not None else frozenset(),
         stage=found.stage,
         mine=near.mine if near is not None else False,
-        conflict=near.conflict if near is not None else False,
+        conflict=near is not None and (near.conflict or is_hidden),
         consent=consent,
     )
 

@@ -47,6 +47,20 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
             "teams": [],
         }
     },
+    "restrict_case": {
+        "example": {
+            "members": ["01936c00-0000-7000-8000-000000000001", "01936c00-0000-7000-8000-000000000002"],
+            "reason": "Une collègue est sa voisine.",
+        }
+    },
+    "lift_restriction": {"example": {"reason": "La collègue est partie."}},
+    "write_note": {
+        "example": {
+            "group": "social",
+            "text": "Ne pas l’appeler avant vendredi : il est chez elle.",
+            "readers": ["01936c00-0000-7000-8000-000000000002"],
+        }
+    },
     "close_case": {"example": {"reason": "Relogée, suivi terminé à sa demande."}},
     "reopen_case": {"example": {"reason": "Elle est revenue."}},
     "break_glass": {

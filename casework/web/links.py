@@ -45,6 +45,9 @@ LINKS: Final[dict[str, tuple[Link, ...]]] = {
         "draft_handoff",
         "close_case",
         "break_glass",
+        "restrict_case",
+        "write_note",
+        "list_notes",
     ),
     "list_cases": _of_a_case(_FIRST, "view_case", "list_follow_ups", "break_glass"),
     "view_case": (
@@ -55,6 +58,14 @@ LINKS: Final[dict[str, tuple[Link, ...]]] = {
         ),
     ),
     "break_glass": _of_a_case(_CASE, "view_case", "list_follow_ups"),
+    "restrict_case": (
+        *_of_a_case(_CASE, "view_restriction", "lift_restriction", "view_case"),
+        Link("unname_member", {"case_id": _CASE, "member_id": "$response.body#/members/0"}),
+    ),
+    "view_restriction": (Link("name_member", {"case_id": _CASE, "member_id": "$response.body#/members/0"}),),
+    "name_member": _of_a_case(_CASE, "view_restriction"),
+    "lift_restriction": _of_a_case(_CASE, "view_case", "restrict_case"),
+    "write_note": _of_a_case(_CASE, "list_notes"),
     "close_case": _of_a_case(_CASE, "reopen_case"),
     "reopen_case": _of_a_case(_CASE, "view_case", "close_case"),
     "record_follow_up": (

@@ -24,6 +24,7 @@ MAY: Final[Mapping[str, str]] = {
     "set_assignments": SUPERVISOR,
     "reassign": SUPERVISOR,
     "reopen_case": SUPERVISOR,
+    "restrict_case": SUPERVISOR,
     "unlock_member": "avec.custodian",
     "accept": RECEIVER,
     "refuse": RECEIVER,

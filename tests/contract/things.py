@@ -30,6 +30,8 @@ async def prepare(centre: Centre) -> Things:
     case = await story.open_case(social, "social")
     closing, closed = await story.open_case(social), await story.open_case(social)
     await social.post(f"/cases/{closed}/closure", {"reason": "contract"}, expect=200)
+    restricting = await story.open_case(social)
+    named, lifted = [await _restricted(centre, social) for _ in range(2)]
     note = await story.note(social, case, "accompagnement_social", "social")
     # Of a case of its own: what is sent must be as it was drafted, and the other one is changed.
     source = await story.open_case(social, "social")
@@ -54,6 +56,11 @@ async def prepare(centre: Centre) -> Things:
         },
         "delete_draft": {"draft_id": thrown_away},
         "close_case": {"case_id": closing},
+        "restrict_case": {"case_id": restricting},
+        "view_restriction": {"case_id": named},
+        "name_member": {"case_id": named},
+        "unname_member": {"case_id": named},
+        "lift_restriction": {"case_id": lifted},
         "reopen_case": {"case_id": closed},
         "change_group": {"case_id": case, "group": "social"},
         "give_consent": {"handoff_id": draft["id"]},
@@ -64,6 +71,15 @@ async def prepare(centre: Centre) -> Things:
         "refuse": {"handoff_id": sent[2]},
     }
     return Things(paths, _bodies(centre, case, draft))
+
+
+async def _restricted(centre: Centre, client: Client) -> str:
+    """A case that three are named for, so that one can be taken away."""
+    case = await story.open_case(client)
+    supervisor = await centre.sign_in("avec.supervisor", step_up=True)
+    members = [str(centre.member(login)) for login in (WORKER, "avec.psychologist", "avec.double")]
+    await supervisor.post(f"/cases/{case}/restriction", {"members": members, "reason": "contract"})
+    return case
 
 
 async def _compose(client: Client, case: str) -> str:
@@ -84,6 +100,9 @@ def _bodies(centre: Centre, case: str, draft: dict[str, Any]) -> Mapping[str, Bo
         "change_password": lambda _: {"password": PASSWORD, "new_password": PASSWORD},
         "change_group": lambda _: {"summary": story.told("social")},
         "set_assignments": lambda _: {"members": [worker, colleague]},
+        "restrict_case": lambda _: {"members": [worker, colleague], "reason": "contract"},
+        "lift_restriction": lambda _: {"reason": "contract"},
+        "write_note": lambda _: {"group": "social", "text": text["social"], "readers": [colleague]},
         "reassign": lambda _: {"from": leaves, "to": [colleague]},
         "record_follow_up": lambda case: {
             **case.body,

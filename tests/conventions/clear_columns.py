@@ -71,6 +71,7 @@ CLEAR_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "compartment": "all eight are there from the first day: that one is there tells nothing",
         "id": _ID,
         "dek_generation": "which generation of the case's key: part of the place of its seal",
+        "half": "which half in the shred store the key needs: the key is renewed where it is greater",
         "version": _VERSION,
     },
     "case_team": {
@@ -191,6 +192,16 @@ CLEAR_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "active": "a membership that ended is refused",
         "created_at": _MADE_AT,
     },
+    "member_note": {
+        "org_id": _ORG,
+        "id": _ID,
+        "case_id": _CASE,
+        "author_id": _MEMBER,
+        "written_at": _MADE_AT,
+        "compartment": _COMPARTMENT,
+    },
+    "named_recovery": {"org_id": _ORG, "case_id": _CASE},
+    "named_seal": {"org_id": _ORG, "case_id": _CASE, "member_id": _MEMBER},
     "organisation": {
         "id": _ID,
         "slug": "the organisation's public name in addresses and in the journal",

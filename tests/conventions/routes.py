@@ -29,6 +29,17 @@ ROUTES: Final[dict[tuple[str, str], str | frozenset[Action]]] = {
     ("GET", "/api/v1/cases/{case_id:uuid}/assignments"): frozenset({Action.CASE_LIST}),
     ("POST", "/api/v1/reassignments"): frozenset({Action.CASE_ASSIGN}),
     ("PUT", "/api/v1/cases/{case_id:uuid}/assignments"): frozenset({Action.CASE_ASSIGN}),
+    ("POST", "/api/v1/cases/{case_id:uuid}/restriction"): frozenset({Action.CASE_RESTRICT}),
+    ("GET", "/api/v1/cases/{case_id:uuid}/restriction"): frozenset({Action.CASE_LIST}),
+    ("PUT", "/api/v1/cases/{case_id:uuid}/restriction/members/{member_id:uuid}"): frozenset(
+        {Action.CASE_ASSIGN}
+    ),
+    ("DELETE", "/api/v1/cases/{case_id:uuid}/restriction/members/{member_id:uuid}"): frozenset(
+        {Action.CASE_ASSIGN}
+    ),
+    ("POST", "/api/v1/cases/{case_id:uuid}/restriction/lifting"): frozenset({Action.CASE_RESTRICT}),
+    ("POST", "/api/v1/cases/{case_id:uuid}/notes"): _ANY_RECORDING,
+    ("GET", "/api/v1/cases/{case_id:uuid}/notes"): _ANY_READING,
     ("POST", "/api/v1/cases/{case_id:uuid}/closure"): frozenset({Action.CASE_CLOSE}),
     ("POST", "/api/v1/cases/{case_id:uuid}/reopening"): frozenset({Action.CASE_REOPEN}),
     ("POST", "/api/v1/cases/{case_id:uuid}/break-glass"): frozenset({Action.CASE_BREAK_GLASS}),

@@ -40,6 +40,7 @@ COLUMN_NUMBERS = {
     "HANDOFF_MANIFEST": (5, 1),
     "JOURNAL_DETAIL": (6, 1),
     "DRAFT": (7, 1),
+    "MEMBER_NOTE": (9, 1),
 }
 
 

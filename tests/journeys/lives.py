@@ -14,7 +14,15 @@ import httpx
 import pyotp
 from msgspec import Struct
 
-from casework.cases.schemas import CONTENT, CaseMove, Emergency, NewCase
+from casework.cases.schemas import (
+    CONTENT,
+    CaseMove,
+    Emergency,
+    Lifting,
+    NewCase,
+    NewNote,
+    NewRestriction,
+)
 from casework.consents.schemas import NewConsent
 from casework.follow_ups.schemas import Correction, NewFollowUp
 from casework.handoffs.schemas import NewHandoff
@@ -198,6 +206,21 @@ def live_through_emergencies(life: Life) -> None:
     custodian, locked = life.member("avec.custodian"), life.id_of("avec.reception")
     custodian.post(f"/members/{locked}/unlocking", filled(Unlocking, life.canaries), 200)
     reader.post(f"/members/{locked}/unlocking", filled(Unlocking, life.canaries), 403)
+
+
+def live_through_restrictions(life: Life) -> None:
+    """A case that two keep for themselves, with a note for both; then an ordinary one again."""
+    social = life.member("avec.social", step_up=True)
+    case = social.post("/cases", new_case(life.canaries, SOCIAL))["id"]
+    jurist = str(life.id_of("avec.jurist"))
+    members = [str(life.id_of("avec.social")), jurist]
+    restriction = filled(NewRestriction, life.canaries, members=members)
+    life.member("avec.supervisor", step_up=True).post(f"/cases/{case}/restriction", restriction)
+    note = filled(NewNote, life.canaries, group=Group.SOCIAL, readers=[jurist])
+    social.post(f"/cases/{case}/notes", note)
+    assert life.canaries.found_in(str(social.get(f"/cases/{case}/notes")).encode())
+    assert life.canaries.found_in(str(social.get(f"/cases/{case}")).encode())
+    social.post(f"/cases/{case}/restriction/lifting", filled(Lifting, life.canaries), 200)
 
 
 def live_through_handoffs(life: Life) -> None:

@@ -44,6 +44,7 @@ from tests.journeys.lives import Life
 
 # What a journal's detail may hold, sealed to the auditor: why it was done.
 WHY = {"case.close", "case.reopen", "case.break_glass", "follow_up.correct", "member.unlock"}
+WHY |= {"case.restrict", "case.unrestrict"}
 # Or what was looked for.
 LOOKED_FOR = {"case.search"}
 
@@ -93,6 +94,7 @@ def test_what_was_typed_stands_in_clear_nowhere(
     for state in (
         lives.live_with_cases,
         lives.live_through_emergencies,
+        lives.live_through_restrictions,
         lives.live_through_handoffs,
         lives.live_through_refusals,
         lives.fail_to_commit,

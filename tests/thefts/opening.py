@@ -1,5 +1,7 @@
 """What the keys of a thief open: each sealed column of each row, tried with all of them."""
 
+import json
+from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +12,8 @@ from sqlalchemy import Row
 from casework.columns import Column
 from crypto.drop import drop_number, is_drop_envelope
 from crypto.handoff import PartAddress, part_drop_number
-from crypto.opener import open_draft, open_drop, open_frame, open_part
+from crypto.member_note import readers_of
+from crypto.opener import open_draft, open_drop, open_frame, open_member_note, open_part
 from crypto.place import Place
 from crypto.session import SessionKeys
 from tests.thefts.loot import Loot
@@ -166,6 +169,20 @@ def _drafts(loot: Loot, keys: Keys) -> Iterator[Record]:
 
 
 # (table, column) → what opens it. What holds keys and no record is in `KEY_COLUMNS`, and used by `find_keys`.
+def _notes(loot: Loot, keys: Keys) -> Iterator[Record]:
+    """Sealed twice: the case's key gives an envelope, and that opens for a reader's daily key or recovery."""
+    for row in loot.table("member_note"):
+        place = Column.MEMBER_NOTE.place(row.org_id, row.id, 1)
+        for outer in _record(keys, row, "frame", row.compartment, row.case_id, place):
+            envelope = b64decode(json.loads(outer.text)["envelope"])
+            readers = [(keys.daily.get(UUID(bytes=member)), member) for member in readers_of(envelope)]
+            for private, member in (*readers, (keys.recovery.get(row.org_id), None)):
+                if private is not None:
+                    text = attempt(open_member_note, private, member, row.case_id.bytes, place, envelope)
+                    assert text is not None
+                    yield Record(row.org_id, row.compartment, row.case_id, text)
+
+
 OPENERS: Mapping[tuple[str, str], Callable[[Loot, Keys], Iterator[Record]]] = {
     ("case_group", "frame"): _case_column("frame", Column.CASE_GROUP_FRAME),
     ("case_group", "legal_name"): _case_column("legal_name", Column.CASE_LEGAL_NAME),
@@ -173,6 +190,7 @@ OPENERS: Mapping[tuple[str, str], Callable[[Loot, Keys], Iterator[Record]]] = {
     ("follow_up_frame", "frame"): _follow_ups,
     ("consent", "frame"): _consents,
     ("draft", "sealed"): _drafts,
+    ("member_note", "frame"): _notes,
     ("handoff_manifest", "frame"): _manifests,
     ("handoff_side", "envelope"): _side_column("envelope", Column.HANDOFF_ENVELOPE),
     ("handoff_side", "case_sealed"): _side_column("case_sealed", Column.HANDOFF_CASE),
@@ -190,4 +208,6 @@ KEY_COLUMNS = {
     ("kek_recovery", "sealed"),
     ("drop_key", "private"),
     ("case_group", "dek"),
+    ("named_seal", "sealed"),
+    ("named_recovery", "sealed"),
 }

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import Row
 
+from casework.shreds import half_purpose
 from crypto.dek import CaseKey, adopt_dek, dek_row_is_dropped, dek_row_key_number, unwrap_dek
 from crypto.directory import Directory, verify_directory
 from crypto.directory_entries import DirectoryEntry
@@ -22,6 +23,7 @@ from crypto.kek import Kek, kek_from_secret
 from crypto.password import KdfParams, open_daily, open_signing, password_keys, stretch
 from crypto.pepper import Pepper, open_under_pepper
 from crypto.recovery import join_shares, open_recovery_kek, recovery_key
+from crypto.restriction import blind_half, open_named_part, open_named_part_by_recovery
 from crypto.secret import Secret
 from crypto.session import SessionKeys, open_pending, open_session, open_step_up, session_id, session_key
 from tests.thefts.loot import Loot
@@ -42,7 +44,10 @@ class Keys:
     signers: set[UUID] = field(default_factory=set)
     keks: dict[tuple[UUID, str, int], Kek] = field(default_factory=dict)
     drops: dict[tuple[UUID, str, int], DropPrivate] = field(default_factory=dict)
+    # Of each restricted case: the part that its named members hold.
+    named: dict[UUID, Secret] = field(default_factory=dict)
     cases: dict[tuple[UUID, str], CaseKey] = field(default_factory=dict)
+    recovery: dict[UUID, Secret] = field(default_factory=dict)
 
     @property
     def compartments(self) -> set[tuple[UUID, str]]:
@@ -66,6 +71,7 @@ def find_keys(loot: Loot) -> Keys:
     _open_grants(loot, keys)
     _recover(loot, keys)
     _open_drop_keys(loot, keys)
+    _open_named_parts(loot, keys)
     _open_case_keys(loot, keys)
     return keys
 
@@ -179,6 +185,7 @@ def _recover(loot: Loot, keys: Keys) -> None:
         for org, directory in keys.directories.items():
             if directory.recovery_public != public:
                 continue
+            keys.recovery[org] = private
             for row in loot.table("kek_recovery"):
                 if row.org_id == org:
                     kek = open_recovery_kek(directory, row.compartment, row.kek_no, row.sealed.blob, private)
@@ -193,11 +200,28 @@ def _open_drop_keys(loot: Loot, keys: Keys) -> None:
                 keys.drops[row.org_id, row.compartment, row.number] = private
 
 
+def _open_named_parts(loot: Loot, keys: Keys) -> None:
+    for row in loot.table("named_seal"):
+        daily = keys.daily.get(row.member_id)
+        case, directory = row.case_id.bytes, keys.directories[row.org_id]
+        if daily is not None:
+            part = attempt(open_named_part, directory, case, row.sealed.blob, row.member_id.bytes, daily)
+            keys.named |= {row.case_id: part} if part is not None else {}
+    for row in loot.table("named_recovery"):
+        private = keys.recovery.get(row.org_id)
+        case, directory = row.case_id.bytes, keys.directories[row.org_id]
+        if private is not None:
+            part = attempt(open_named_part_by_recovery, directory, case, row.sealed.blob, private)
+            keys.named |= {row.case_id: part} if part is not None else {}
+
+
 def _open_case_keys(loot: Loot, keys: Keys) -> None:
     halves = {(row.org_id, row.owner_id, row.purpose): bytes(row.part) for row in loot.table("shred")}
     for row in loot.table("case_group"):
         dek = _under_kek(keys, row)
-        half = halves.get((row.org_id, row.case_id, row.compartment), bytes(32))
+        half = halves.get((row.org_id, row.case_id, half_purpose(row.compartment, row.half)), bytes(32))
+        if row.case_id in keys.named:
+            half = blind_half(half, keys.named[row.case_id])
         for kek in keys.keks.values():
             key = attempt(unwrap_dek, kek, row.case_id.bytes, row.dek_generation, dek, half)
             if key is not None:

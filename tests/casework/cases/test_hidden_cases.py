@@ -8,6 +8,7 @@ from sqlalchemy import insert, update
 
 from casework.cases.tables import case_conflict, case_file
 from tests.casework.centre import Centre, Client
+from tests.casework.restricted import restrict
 from tests.casework.story import content, denials, follow_up, handoff, open_case
 
 TRIES: list[tuple[str, str, dict[str, Any]]] = [
@@ -148,10 +149,10 @@ async def test_a_conflict_or_a_restriction_hides_the_case_as_if_it_were_absent(
 ) -> None:
     social = await centre.sign_in("avec.social")
     case = await open_case(social, "social")
-    supervisor = await centre.sign_in("avec.supervisor")
+    supervisor = await centre.sign_in("avec.supervisor", step_up=True)
     await supervisor.get(f"/cases/{case}")
     if fact == "restricted":
-        statement: Any = update(case_file).where(case_file.c.id == UUID(case)).values(restricted=True)
+        await restrict(supervisor, case, "avec.social", "avec.double")
     else:
         statement = insert(case_conflict).values(
             org_id=centre.org("avec"),
@@ -159,7 +160,7 @@ async def test_a_conflict_or_a_restriction_hides_the_case_as_if_it_were_absent(
             member_id=centre.member("avec.supervisor"),
             since=centre.clock.now(),
         )
-    await centre.dba(lambda connection: connection.execute(statement))
+        await centre.dba(lambda connection: connection.execute(statement))
     await supervisor.refused("GET", f"/cases/{case}", 404, "not_found")
     assert await _listed(supervisor) == set()
     assert (await social.get(f"/cases/{case}"))["groups"]["social"] == content("social")

@@ -36,6 +36,9 @@ class AllowsEverything(Engine):
 
     decide_case = decide_org = decide_handoff = decide_change = _allow
 
+    def allowed_states(self, *_question: Any) -> frozenset[int]:
+        return frozenset(range(CASE_STATES))
+
     def list_filter(self, *_question: Any) -> tuple[Cube, ...]:
         return minimise(range(CASE_STATES))
 

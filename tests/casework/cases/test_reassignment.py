@@ -7,9 +7,10 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import insert, update
 
-from casework.cases.tables import case_conflict, case_file
+from casework.cases.tables import case_conflict
 from casework.identity.tables import membership
 from tests.casework.centre import CANARY, Centre, Client
+from tests.casework.restricted import restrict
 from tests.casework.story import content, denials, entries_of, open_case
 
 
@@ -29,9 +30,8 @@ async def _assigned(client: Client, case: str) -> list[str]:
     return list((await client.get(f"/cases/{case}/assignments"))["members"])
 
 
-async def _restrict(centre: Centre, case: str) -> None:
-    statement = update(case_file).where(case_file.c.id == UUID(case)).values(restricted=True)
-    await centre.dba(lambda connection: connection.execute(statement))
+async def _restrict(centre: Centre, case: str, *logins: str) -> None:
+    await restrict(await centre.sign_in("avec.supervisor", step_up=True), case, "avec.social", *logins)
 
 
 async def _declare_conflict(centre: Centre, case: str, login: str) -> None:
@@ -83,14 +83,15 @@ async def test_what_she_may_not_assign_is_left_and_only_the_auditor_is_told_how_
     """A restricted case, a conflict of her own, and a conflict of a newcomer; each stays exactly as it was."""
     social, supervisor = await centre.sign_in("avec.social"), await centre.sign_in("avec.supervisor")
     free, restricted, own, newcomers = [await open_case(social, "social") for _ in range(4)]
-    await _restrict(centre, restricted)
+    await _restrict(centre, restricted, "avec.double")
     await _declare_conflict(centre, own, "avec.supervisor")
     await _declare_conflict(centre, newcomers, "avec.psychologist")
     answer = await reassign(supervisor, handing(centre, "avec.psychologist"))
     assert answer == {"moved": 1, "waiting": 0}
     for case in (restricted, own, newcomers):
         assert (await social.get(f"/cases/{case}"))["groups"]["social"] == content("social")
-        assert await _assigned(social, case) == [str(centre.member("avec.social"))]
+        named = ["avec.social", "avec.double"] if case == restricted else ["avec.social"]
+        assert await _assigned(social, case) == sorted(str(centre.member(login)) for login in named)
         assert not entries_of(await centre.journal("avec", case=case), "case.reassign")
     await social.refused("GET", f"/cases/{free}", 404, "not_found")
     (entry,) = await centre.journal("avec", action="case.reassign")
@@ -99,15 +100,15 @@ async def test_what_she_may_not_assign_is_left_and_only_the_auditor_is_told_how_
     assert await reassign(supervisor, handing(centre, "avec.jurist")) == {"moved": 1, "waiting": 0}
 
 
-async def test_a_named_supervisor_moves_a_restricted_case(centre: Centre) -> None:
+async def test_a_restricted_case_moves_with_no_others_even_by_a_supervisor_who_is_named(
+    centre: Centre,
+) -> None:
     social, supervisor = await centre.sign_in("avec.social"), await centre.sign_in("avec.supervisor")
     case = await open_case(social)
-    both = [str(centre.member(login)) for login in ("avec.social", "avec.supervisor")]
-    await supervisor.request("PUT", f"/cases/{case}/assignments", 200, json={"members": both})
-    await _restrict(centre, case)
-    assert (await reassign(supervisor, handing(centre, "avec.jurist")))["moved"] == 1
+    await _restrict(centre, case, "avec.supervisor")
+    assert await reassign(supervisor, handing(centre, "avec.jurist")) == {"moved": 0, "waiting": 0}
     assert await _assigned(supervisor, case) == sorted(
-        str(centre.member(login)) for login in ("avec.jurist", "avec.supervisor")
+        str(centre.member(login)) for login in ("avec.social", "avec.supervisor")
     )
 
 
@@ -163,7 +164,7 @@ async def test_what_is_over_the_batch_waits_and_is_moved_by_asking_again(
     monkeypatch.setattr("casework.cases.reassignment.BATCH", 2)
     social, supervisor = await centre.sign_in("avec.social"), await centre.sign_in("avec.supervisor")
     cases = [await open_case(social) for _ in range(5)]
-    await _restrict(centre, cases[0])
+    await _restrict(centre, cases[0], "avec.double")
     body = handing(centre, "avec.jurist")
     answers = [await reassign(supervisor, body) for _ in range(3)]
     assert answers == [

@@ -25,10 +25,12 @@ MEBIBYTE = 1024 * 1024
 JSON = {"content-type": "application/json"}
 ADDRESSES = sorted(ROUTES.keys() - UNMARKED)
 OF_MEMBERS = [address for address in ADDRESSES if ROUTES[address] != PUBLIC]
-# A POST or DELETE that takes no body does not read the one that is sent.
+# A POST, PUT or DELETE that takes no body does not read the one that is sent.
 BODILESS = {
     ("DELETE", "/api/v1/sessions/current"),
     ("DELETE", "/api/v1/drafts/{draft_id:uuid}"),
+    ("PUT", "/api/v1/cases/{case_id:uuid}/restriction/members/{member_id:uuid}"),
+    ("DELETE", "/api/v1/cases/{case_id:uuid}/restriction/members/{member_id:uuid}"),
     ("POST", "/api/v1/handoffs/{handoff_id:uuid}/sending"),
     ("POST", "/api/v1/handoffs/{handoff_id:uuid}/cancellation"),
 }

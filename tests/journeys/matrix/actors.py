@@ -21,8 +21,9 @@ class Stage(StrEnum):
     CONSENTED = "consented"
     SENT = "sent"
     LIVE = "live"
-    # No matter of a handoff: the case that is pointed at was closed.
+    # No matter of a handoff: the case that is pointed at was closed, or restricted.
     CLOSED = "closed"
+    RESTRICTED = "restricted"
 
 
 class Actor(StrEnum):
@@ -87,7 +88,8 @@ LOGINS: Final = tuple(dict.fromkeys([*CAST[Side.SENDER].values(), *CAST[Side.REC
 class Things:
     """What an actor's call may name: her own login, and the things that she tries to get at.
 
-    `worker` is the member who is assigned to the case, `draft` what she keeps about it. `tag` marks the texts of
+    `worker` is the member who is assigned to the case, `colleague` another of hers,
+    `draft` what she keeps about it. `tag` marks the texts of
     the person whom it is about; `version` is that of the case's social group, `noted` that of its follow-up. `code`
     makes a fresh code of the second factor, and may move the clock; `pending` is a session that waits for it.
     """
@@ -95,6 +97,7 @@ class Things:
     login: str
     member: str
     worker: str
+    colleague: str
     case: str
     follow_up: str
     draft: str
@@ -113,6 +116,7 @@ class Things:
         return replace(
             self,
             worker=_new(),
+            colleague=_new(),
             case=_new(),
             follow_up=_new(),
             draft=_new(),

@@ -16,6 +16,8 @@ TARGET = "shared"
 RECALLED = "recalled"
 # One more case of that worker, which she has closed.
 CLOSED = "closed"
+# And one that the supervisor has restricted to her and the psychologist.
+RESTRICTED = "restricted"
 _GROUPS = ("identity", "contact", "intake", "safety", "social", "legal", "family")
 _HANDED_OVER = ("identity", "legal")
 # What the others hold: whoever is refused has records of her own.
@@ -60,6 +62,7 @@ class Told:
             login=login or "nobody.known",
             member=str(centre.member(login)) if login else str(uuid4()),
             worker=str(centre.member("avec.social" if is_senders else "cidff.jurist")),
+            colleague=str(centre.member("avec.psychologist" if is_senders else "cidff.social")),
             case=case,
             follow_up=self.follow_ups.get(case, str(uuid4())),
             draft=self.drafts.get(case, str(uuid4())),
@@ -87,6 +90,8 @@ class Told:
                 return self.relays["opened"].case, self.relays["opened"]
         if stage is Stage.CLOSED:
             return self.cases[CLOSED], self.relays[Stage.LIVE]
+        if stage is Stage.RESTRICTED:
+            return self.cases[RESTRICTED], self.relays[Stage.LIVE]
         return self.cases[TARGET], self.relays[stage]
 
 
@@ -99,6 +104,7 @@ async def tell(centre: Centre) -> Told:
         await _keep_draft(clients[login], own, login.replace(".", "_"))
     cases = {tag: await _open_case(social, tag, _GROUPS) for tag in (TARGET, RECALLED)}
     await _add_health(centre, clients, cases[TARGET])
+    await _write_note(centre, social, cases[TARGET])
     noted = {tag: await _note(social, case, tag) for tag, case in cases.items()}
     relays = {
         "draft": await _draft(social, cases[TARGET], TARGET, noted[TARGET]),
@@ -122,6 +128,7 @@ async def tell(centre: Centre) -> Told:
         await social.post(f"/consents/{relays[name].consent}/withdrawal", {"means": "oral"}, 200)
     cases[CLOSED] = await _open_case(social, CLOSED, ("identity",))
     await social.post(f"/cases/{cases[CLOSED]}/closure", {"reason": "Suivi terminé."}, 200)
+    cases[RESTRICTED] = await _restricted(centre, clients)
     await centre.integrate()
     page = await clients["avec.auditor"].get("/journal/entries?action=case.create&limit=1")
     pending = {actor: await _begin(centre, login) for actor, login in CAST[Side.SENDER].items()}
@@ -173,6 +180,21 @@ async def _note(client: Client, case: str, tag: str) -> str:
     headers = {"if-match": f'"{created["version"]}"'}
     await client.post(f"/follow-ups/{created['id']}/corrections", corrected, headers=headers)
     return str(created["id"])
+
+
+async def _write_note(centre: Centre, client: Client, case: str) -> None:
+    """For the social worker and the jurist, who is not assigned: nobody else reads it."""
+    readers = [str(centre.member("avec.jurist"))]
+    body = {"group": "legal", "text": text_of(TARGET, "note"), "readers": readers}
+    await client.post(f"/cases/{case}/notes", body)
+
+
+async def _restricted(centre: Centre, clients: Mapping[str, Client]) -> str:
+    case = await _open_case(clients["avec.social"], RESTRICTED, ("identity", "social", "legal"))
+    members = [str(centre.member(login)) for login in ("avec.social", "avec.psychologist")]
+    body = {"members": members, "reason": text_of(RESTRICTED, "reason")}
+    await clients["avec.supervisor"].post(f"/cases/{case}/restriction", body)
+    return case
 
 
 async def _keep_draft(client: Client, case: str, tag: str) -> str:

@@ -22,12 +22,14 @@ from tests.journeys.matrix.rows import (
     identity,
     journal,
     open_to_all,
+    restriction,
 )
 
 ROWS: Final[tuple[Row, ...]] = (
     *identity.ROWS,
     *cases.ROWS,
     *case_moves.ROWS,
+    *restriction.ROWS,
     *follow_ups.ROWS,
     *drafts.ROWS,
     *handoffs.ROWS,

@@ -174,10 +174,12 @@ ROWS = (
                 Actor.WITHDRAWN_OPENED,
             ),
             Actor.WITHDRAWN_SENDER: allowed(
-                "case.search", sees=("target: identity", "shared: identity", "closed: identity")
+                "case.search",
+                sees=("target: identity", "shared: identity", "closed: identity", "restricted: identity"),
             ),
             Actor.ASSIGNED: allowed(
-                "case.search", sees=("target: identity", "recalled: identity", "closed: identity")
+                "case.search",
+                sees=("target: identity", "recalled: identity", "closed: identity", "restricted: identity"),
             ),
         },
         fields="items items.case_id items.name_in_use items.score",

@@ -90,10 +90,12 @@ ROWS = (
                 Actor.WITHDRAWN_OPENED,
             ),
             Actor.WITHDRAWN_SENDER: allowed(
-                "case.list", sees=("target: identity", "shared: identity", "closed: identity")
+                "case.list",
+                sees=("target: identity", "shared: identity", "closed: identity", "restricted: identity"),
             ),
             Actor.ASSIGNED: allowed(
-                "case.list", sees=("target: identity", "recalled: identity", "closed: identity")
+                "case.list",
+                sees=("target: identity", "recalled: identity", "closed: identity", "restricted: identity"),
             ),
         },
         fields="items next count count_is_capped items.id items.status items.identity",

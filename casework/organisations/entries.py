@@ -1,0 +1,26 @@
+"""Appending to an organisation's key directory from a request."""
+
+from uuid import UUID
+
+from sqlalchemy import Connection, insert
+from sqlalchemy.exc import IntegrityError
+
+from casework.errors import Conflict
+from casework.organisations.tables import key_directory
+from crypto.directory_entries import DirectoryEntry
+
+
+def append_entry(connection: Connection, org_id: UUID, entry: DirectoryEntry) -> None:
+    """Append a signed entry that follows the directory as the asker's process knows it.
+
+    Raises:
+        Conflict: another change came first; the unit is lost, and what was asked may be asked again.
+
+    """
+    try:
+        connection.execute(
+            insert(key_directory).values(org_id=org_id, epoch=entry.epoch, entry=entry.to_bytes())
+        )
+    except IntegrityError:
+        title = "Les clés de l’association viennent de changer. Réessayez."
+        raise Conflict("directory_moved", title) from None

@@ -1,0 +1,92 @@
+"""Member-only notes: their readers open them, others of the case are not even told that there are any."""
+
+from uuid import uuid4
+
+from sqlalchemy import select
+
+from casework.cases.tables import member_note
+from tests.casework.cases.test_keys_are_the_wall import allow_everything
+from tests.casework.centre import CANARY, Centre
+from tests.casework.restricted import ids, restricted_case, unname, write_note
+from tests.casework.story import entries_of, open_case
+
+
+async def test_a_note_is_read_by_those_it_names_and_nobody_is_told_of_it(centre: Centre) -> None:
+    social = await centre.sign_in("avec.social")
+    supervisor, jurist = await centre.sign_in("avec.supervisor"), await centre.sign_in("avec.jurist")
+    case = await open_case(social, "social")
+    everybody = {"members": ids(centre, "avec.social", "avec.jurist", "avec.psychologist")}
+    await supervisor.request("PUT", f"/cases/{case}/assignments", 200, json=everybody)
+    created = await write_note(social, case, "social", "avec.jurist")
+    readers = sorted(ids(centre, "avec.social", "avec.jurist"))
+    for client in (social, jurist):
+        (shown,) = (await client.get(f"/cases/{case}/notes"))["items"]
+        assert (shown["id"], shown["text"]) == (created["id"], f"{CANARY}-note social")
+        assert (shown["author"], sorted(shown["readers"])) == (ids(centre, "avec.social")[0], readers)
+    # Assigned as well, with the very same keys: and with policies that allow everything.
+    allow_everything(centre)
+    for login in ("avec.psychologist", "avec.supervisor", "avec.reception", "avec.auditor"):
+        other = await centre.sign_in(login)
+        assert await other.get(f"/cases/{case}/notes") == {"items": []}
+        assert f"{CANARY}-note" not in (await other.request("GET", f"/cases/{case}")).text
+    items = await centre.journal("avec", case=case)
+    (written,) = entries_of(items, "note.create")
+    assert written["detail"] == {"group": "social", "readers": readers}
+    read = entries_of(items, "note.read")
+    assert [item["entry"]["actor"] for item in read] == ids(centre, "avec.jurist", "avec.social")
+    assert all(len(item["entry"]["subjects"][0]["rows"]) == 1 for item in read)
+    assert len(entries_of(items, "note.list")) == 6
+
+
+async def test_a_note_names_a_reader_who_can_open_it(centre: Centre) -> None:
+    social = await centre.sign_in("avec.social")
+    case = await open_case(social, "social")
+    own, reception, foreign, jurist = ids(
+        centre, "avec.social", "avec.reception", "cidff.jurist", "avec.jurist"
+    )
+    wrong = [
+        ([own], "readers", "fewer_than_two"),
+        ([str(uuid4())], "readers", "unknown_member"),
+        ([foreign], "readers", "unknown_member"),
+        ([reception], "readers", "holds_no_key"),
+    ]
+    path = f"/cases/{case}/notes"
+    for readers, field, code in wrong:
+        body = {"group": "social", "text": CANARY, "readers": readers}
+        problem = await social.refused("POST", path, 422, "bad_input", json=body)
+        assert problem["errors"] == [{"field": field, "code": code}]
+    body = {"group": "social", "text": " ", "readers": [jurist]}
+    problem = await social.refused("POST", path, 422, "bad_input", json=body)
+    assert problem["errors"] == [{"field": "text", "code": "missing"}]
+    # A group that she may not write in.
+    body = {"group": "health", "text": CANARY, "readers": [jurist]}
+    await social.refused("POST", path, 403, "forbidden", json=body)
+    query = select(member_note)
+    assert await centre.dba(lambda connection: connection.execute(query).all()) == []
+
+
+async def test_a_note_of_a_restricted_case_goes_with_its_keys(centre: Centre) -> None:
+    """Its readers are among the named; who leaves the case loses the note, and the others keep it."""
+    case, social, _ = await restricted_case(centre, "avec.social", "avec.double")
+    body = {"group": "social", "text": CANARY, "readers": ids(centre, "avec.jurist")}
+    problem = await social.refused("POST", f"/cases/{case}/notes", 422, "bad_input", json=body)
+    assert problem["errors"] == [{"field": "readers", "code": "not_named"}]
+    jurist = ids(centre, "avec.jurist")[0]
+    stepped_up = await centre.sign_in("avec.social", step_up=True)
+    await stepped_up.request("PUT", f"/cases/{case}/restriction/members/{jurist}", 200)
+    await write_note(social, case, "social", "avec.jurist")
+    reader = await centre.sign_in("avec.jurist")
+    assert len((await reader.get(f"/cases/{case}/notes"))["items"]) == 1
+    await unname(stepped_up, case, "avec.jurist")
+    await reader.refused("GET", f"/cases/{case}/notes", 404, "not_found")
+    assert len((await social.get(f"/cases/{case}/notes"))["items"]) == 1
+
+
+async def test_a_note_that_is_sent_twice_is_written_once(centre: Centre) -> None:
+    social = await centre.sign_in("avec.social")
+    case = await open_case(social, "social")
+    body = {"group": "social", "text": CANARY, "readers": ids(centre, "avec.jurist")}
+    headers = {"idempotency-key": "n1"}
+    first, again = [await social.post(f"/cases/{case}/notes", body, headers=headers) for _ in range(2)]
+    assert first == again
+    assert len((await social.get(f"/cases/{case}/notes"))["items"]) == 1

@@ -1,0 +1,111 @@
+"""Two recovery shares give a restricted case and its notes to new holders, and to the new recovery key."""
+
+from uuid import UUID
+
+import pytest
+from sqlalchemy import Connection, select
+
+from casework.cases.tables import member_note, named_recovery
+from casework.organisations.entries import append_entry
+from casework.organisations.tables import kek_recovery
+from casework.recovering import Recovered, Recovery, recover_notes, recover_restricted
+from crypto.directory_entries import ROOT, EntrySigner, MemberRemovedBody, RecoveryBody
+from crypto.errors import SealBroken
+from crypto.hpke import new_key_pair
+from crypto.recovery import join_shares, open_recovery_kek, recovery_key, root_key
+from crypto.restriction import open_named_part_by_recovery
+from tests.casework.centre import CANARY, Centre
+from tests.casework.restricted import ids, restricted_case, write_note
+from tests.casework.story import content, open_case
+
+
+async def _leave(centre: Centre, *logins: str) -> None:
+    """The custodian says that they are members no longer."""
+    org = centre.org("avec")
+    custodian = centre.accounts["avec.custodian"].memberships[0]
+    signer = EntrySigner(custodian.id.bytes, custodian.signing)
+
+    def remove(connection: Connection) -> None:
+        directory = centre.deployment.directories.fresh(connection, org)
+        for login in logins:
+            entry = directory.next_entry(MemberRemovedBody(centre.member(login).bytes), signer)
+            append_entry(connection, org, entry)
+            directory = directory.extend([entry])
+
+    await centre.dba(remove)
+
+
+async def _recover(centre: Centre, *holders: str) -> Recovered:
+    org, now = centre.org("avec"), centre.clock.now()
+    shares = [share.reveal().decode() for share in centre.founded["avec"].shares[1:]]
+    seed, following = join_shares(shares), new_key_pair()
+    root, private = root_key(seed), recovery_key(seed).private
+    members = [centre.member(login) for login in holders]
+
+    def recover(connection: Connection) -> Recovered:
+        before = centre.deployment.directories.fresh(connection, org)
+        keks = {
+            (row.compartment, row.kek_no): open_recovery_kek(
+                before, row.compartment, row.kek_no, row.sealed.blob, private
+            )
+            for row in connection.execute(select(kek_recovery).where(kek_recovery.c.org_id == org)).all()
+        }
+        entry = before.next_entry(RecoveryBody(following.public), EntrySigner(ROOT, root))
+        append_entry(connection, org, entry)
+        directory, recovery = before.extend([entry]), Recovery(root, private, keks)
+        recover_notes(connection, centre.deployment.shreds, org, directory, recovery, members)
+        recovered = recover_restricted(connection, org, directory, recovery, members, now)
+        for row in connection.execute(select(named_recovery)).all():
+            if row.case_id not in recovered.left:
+                case, sealed = row.case_id.bytes, row.sealed.blob
+                assert open_named_part_by_recovery(recovered.directory, case, sealed, following.private)
+                with pytest.raises(SealBroken):
+                    open_named_part_by_recovery(recovered.directory, case, sealed, private)
+        return recovered
+
+    return await centre.dba(recover)
+
+
+async def test_a_case_whose_named_members_are_gone_is_given_to_new_holders_with_its_notes(
+    centre: Centre,
+) -> None:
+    case, social, _ = await restricted_case(centre, "avec.social", "avec.double")
+    await write_note(social, case, "social", "avec.double")
+    await _leave(centre, "avec.social", "avec.double")
+    recovered = await _recover(centre, "avec.jurist", "avec.supervisor")
+    assert (recovered.given, recovered.left) == ((UUID(case),), ())
+    for login in ("avec.jurist", "avec.supervisor"):
+        holder = await centre.sign_in(login, step_up=True)
+        opened = await holder.get(f"/cases/{case}")
+        assert opened["groups"]["social"] == content("social")
+        (note,) = (await holder.get(f"/cases/{case}/notes"))["items"]
+        assert note["text"] == f"{CANARY}-note social"
+        assert sorted(note["readers"]) == sorted(ids(centre, "avec.jurist", "avec.supervisor"))
+    # They are its named members now, and go on as such.
+    psychologist = ids(centre, "avec.psychologist")[0]
+    await holder.request("PUT", f"/cases/{case}/restriction/members/{psychologist}", 200)
+    reader = await centre.sign_in("avec.psychologist")
+    assert (await reader.get(f"/cases/{case}"))["groups"]["health"] == {"summary": f"{CANARY}-health"}
+
+
+async def test_a_case_that_two_still_hold_is_given_to_nobody_and_one_alone_is_not_enough(
+    centre: Centre,
+) -> None:
+    case, social, _ = await restricted_case(centre, "avec.social", "avec.double")
+    ordinary = await open_case(social, "social")
+    await write_note(social, ordinary, "social", "avec.double")
+    recovered = await _recover(centre, "avec.jurist")
+    assert (recovered.given, recovered.left) == ((), ())
+    assert (await social.get(f"/cases/{case}"))["groups"]["social"] == content("social")
+    assert len((await social.get(f"/cases/{ordinary}/notes"))["items"]) == 1
+    jurist = await centre.sign_in("avec.jurist")
+    await jurist.refused("GET", f"/cases/{case}", 404, "not_found")
+    rows = await centre.dba(lambda connection: connection.execute(select(member_note)).all())
+    assert len(rows) == 1
+
+
+async def test_a_case_that_nobody_holds_is_not_left_to_one(centre: Centre) -> None:
+    case, _, _ = await restricted_case(centre, "avec.social", "avec.double")
+    await _leave(centre, "avec.social", "avec.double")
+    recovered = await _recover(centre, "avec.jurist")
+    assert (recovered.given, recovered.left) == ((), (UUID(case),))
