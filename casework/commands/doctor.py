@@ -11,6 +11,7 @@ from casework.commands.database_inspection import inspect_database, inspect_shre
 from casework.commands.findings import Finding
 from casework.commands.log_inspection import inspect_logs
 from casework.commands.memory_inspection import inspect_memory
+from casework.commands.peppers import inspect_peppers
 from casework.commands.place_inspection import inspect_places, inspect_settings
 from casework.commands.refusals import sentence
 from casework.settings import SettingRefused, from_environment
@@ -45,7 +46,12 @@ def examine() -> Sequence[Finding]:
         unsafe, is_usable = await inspect_database(settings)
         if not is_usable:
             return unsafe
-        return [*unsafe, *await inspect_shreds(settings), *await inspect_logs(settings)]
+        return [
+            *unsafe,
+            *await inspect_shreds(settings),
+            *await inspect_logs(settings),
+            *await inspect_peppers(settings),
+        ]
 
     try:
         findings += asyncio.run(look())

@@ -6,6 +6,7 @@ import click
 
 from casework.commands.opening import CommandRefused, with_deployment
 from casework.commands.organisations import Login, id_of
+from casework.commands.peppers import pepper
 from casework.commands.progress import progress
 from casework.commands.secret_files import PASSWORDS_HELP, passwords_of
 from casework.deployment import Deployment
@@ -23,9 +24,12 @@ _REASONS = {
 }
 
 
-@click.group(help="Les clés d’une organisation.")
+@click.group(help="Les clés d’une organisation, et le secret du serveur.")
 def keys() -> None:
     pass
+
+
+keys.add_command(pepper)
 
 
 @keys.command(

@@ -18,6 +18,7 @@ from casework.commands.opening import CommandRefused, require_newest_revision
 from casework.deployment import assemble, dismantle
 from casework.logs import configure
 from casework.settings import from_environment
+from crypto.pepper import FileKeyProvider
 
 # How long a stop waits for answers that are being sent.
 STOP_SECONDS = 30
@@ -56,6 +57,10 @@ def serve(host: str, port: int) -> None:
 async def _serve(host: str, port: int) -> None:
     settings = from_environment()
     await require_newest_revision(settings)
+    if FileKeyProvider(settings.pepper_file).next_path.exists():
+        raise CommandRefused(
+            "CASEWORK_PEPPER_FILE : un changement de secret est interrompu : relancez « casework keys pepper »."
+        )
     deployment = await assemble(settings, Clock())
     try:
         if deployment.is_demo and not _is_loopback(host):

@@ -243,6 +243,31 @@ def active_members(connection: Connection, org_id: UUID, members: Collection[UUI
     return set(rows.scalars())
 
 
+def account_of_member(connection: Connection, org_id: UUID, member: UUID) -> Row[Any] | None:
+    """The active account of an active member of the organisation."""
+    return connection.execute(
+        select(account)
+        .join_from(
+            account,
+            membership,
+            and_(account.c.org_id == membership.c.org_id, account.c.id == membership.c.account_id),
+        )
+        .where(
+            membership.c.org_id == org_id, membership.c.id == member, membership.c.active, account.c.active
+        )
+    ).one_or_none()
+
+
+def active_memberships(connection: Connection, org_id: UUID, account_id: UUID) -> tuple[UUID, ...]:
+    """The active memberships of an account."""
+    rows = connection.execute(
+        select(membership.c.id)
+        .where(membership.c.org_id == org_id, membership.c.account_id == account_id, membership.c.active)
+        .order_by(membership.c.id)
+    )
+    return tuple(rows.scalars())
+
+
 def is_member(connection: Connection, org_id: UUID, member: UUID) -> bool:
     """Whether the organisation has, or had, this member."""
     query = select(membership.c.id).where(membership.c.org_id == org_id, membership.c.id == member)
@@ -283,6 +308,8 @@ def _prepare_membership(position: Position) -> NewMembership:
 
 
 def pepper_ids(connection: Connection) -> set[bytes]:
-    """The ids of the peppers under which accounts are sealed, in either layer."""
-    rows = connection.execute(select(account.c.pepper_id, account.c.outer_pepper_id).distinct())
+    """The ids of the peppers under which active accounts are sealed, in either layer."""
+    rows = connection.execute(
+        select(account.c.pepper_id, account.c.outer_pepper_id).where(account.c.active).distinct()
+    )
     return {bytes(found) for row in rows for found in row if found is not None}

@@ -8,7 +8,7 @@ from audit.entry import AuthLevel
 from casework.database import UnitOfWork
 from casework.deployment import Deployment
 from casework.errors import NotSignedIn, SignInRefused
-from casework.identity import limits, sessions
+from casework.identity import limits, renewals, sessions
 from casework.identity.limits import Held, require_room, within_limits
 from casework.identity.sessions import SignedIn, Token
 from casework.identity.sign_in import account_of, judge, record, refuse
@@ -67,6 +67,8 @@ async def change_password(deployment: Deployment, who: Who, token: Token, old: s
             return False
         held.clear()
         rewrap(unit.connection, deployment.peppers, found, tried.old, tried.new)
+        # What waits was wrapped under a password that she may just have taken back.
+        renewals.drop(unit.connection, current.org_id, current.account_id)
         sessions.end_others(unit.connection, current)
         record(deployment, unit, current.org_id, member, Deed(ACTION), AuthLevel.STEP_UP)
         return True

@@ -62,6 +62,47 @@ membership = Table(
     Index("ix_membership_account", "org_id", "account_id"),
 )
 
+# New keys or a new second factor of an account, until somebody who heard eight words confirms them.
+renewal = Table(
+    "renewal",
+    metadata,
+    Column("org_id", Id, primary_key=True),
+    Column("id", Id, primary_key=True),
+    Column("account_id", Id, nullable=False),
+    Column("kind", String(10), nullable=False),
+    Column("started_by", Id, nullable=False),
+    Column("secret_hash", LargeBinary(32), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    # From here on: what the member has prepared.
+    Column("taken_up_at", Moment, nullable=True),
+    Column("auth_hash", LargeBinary(32), nullable=True),
+    Column("kdf_salt", LargeBinary(16), nullable=True),
+    Column("kdf_memory_kib", Integer, nullable=True),
+    Column("kdf_time", Integer, nullable=True),
+    Column("kdf_parallelism", Integer, nullable=True),
+    Column("pepper_id", LargeBinary(16), nullable=True),
+    Column("totp_seed", SealedBytes, nullable=True),
+    ForeignKeyConstraint(["org_id", "account_id"], ["account.org_id", "account.id"]),
+    ForeignKeyConstraint(["org_id", "started_by"], ["membership.org_id", "membership.id"]),
+    CheckConstraint("kind IN ('reset', 'factor', 'rotation')", name="kind"),
+    Index("ix_renewal_account", "org_id", "account_id", unique=True),
+)
+
+renewed_key = Table(
+    "renewed_key",
+    metadata,
+    Column("org_id", Id, primary_key=True),
+    Column("renewal_id", Id, primary_key=True),
+    Column("member_id", Id, primary_key=True),
+    Column("daily_public", LargeBinary(32), nullable=False),
+    Column("signing_public", LargeBinary(32), nullable=False),
+    Column("daily_key", SealedBytes, nullable=False),
+    Column("signing_key", SealedBytes, nullable=False),
+    ForeignKeyConstraint(["org_id", "renewal_id"], ["renewal.org_id", "renewal.id"], ondelete="CASCADE"),
+    ForeignKeyConstraint(["org_id", "member_id"], ["membership.org_id", "membership.id"]),
+)
+
 # What was already done under a client's key, never what it said: a replay rebuilds its answer.
 idempotency = Table(
     "idempotency",

@@ -13,7 +13,9 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, select, update
 
 from casework.column_types import Sealed
+from casework.errors import Busy
 from casework.identity.tables import account, membership
+from casework.identity.totp import open_seed, seal_seed
 from crypto.directory import Floor
 from crypto.password import (
     SALT_SIZE,
@@ -27,7 +29,7 @@ from crypto.password import (
     wrap_daily,
     wrap_signing,
 )
-from crypto.pepper import Pepper, Peppers, open_under_pepper
+from crypto.pepper import Pepper, Peppers, open_under_pepper, seal_under_pepper
 from crypto.secret import Secret
 from crypto.signing import SigningKey
 
@@ -96,8 +98,17 @@ def note_floor(
 def rewrap(connection: Connection, peppers: Peppers, found: Row[Any], old: Secret, new: Stretched) -> None:
     """Put the same keys of an account under another stretched password and the pepper in force, in one layer.
 
-    `old` is the stretched password that opens them now. Raises SealBroken where it does not.
+    `old` is the stretched password that opens them now.
+
+    Raises:
+        Busy: the account was wrapped anew since `found` was read: what is known of it is old.
+        SealBroken: `old` does not open them.
+
     """
+    this = (account.c.org_id == found.org_id, account.c.id == found.id)
+    locked = connection.execute(select(account).where(*this).with_for_update()).one()
+    if (locked.auth_hash, locked.outer_pepper_id) != (found.auth_hash, found.outer_pepper_id):
+        raise Busy
     for member in memberships_of(connection, found):
         daily, floor = daily_of(peppers, found, member, old)
         signing = signing_of(peppers, found, member, old)
@@ -110,10 +121,34 @@ def rewrap(connection: Connection, peppers: Peppers, found: Row[Any], old: Secre
                 signing_key=Sealed(wrap_signing(keys, member.id.bytes, new.params, signing)),
             )
         )
+    connection.execute(update(account).where(*this).values(**proof(peppers.current, found.id, new)))
+
+
+def seal_outer(connection: Connection, peppers: Peppers, coming: Pepper, found: Row[Any]) -> None:
+    """Seal what an account stands under once more, with a pepper that is to come; an outer layer before goes.
+
+    Its second factor's seed, which needs no password, moves to the new pepper altogether.
+    """
+    for member in memberships_of(connection, found):
+        daily = _inner(peppers, found, _DAILY, member.id, member.daily_key.blob)
+        signing = _inner(peppers, found, _SIGNING, member.id, member.signing_key.blob)
+        connection.execute(
+            update(membership)
+            .where(membership.c.org_id == found.org_id, membership.c.id == member.id)
+            .values(
+                daily_key=Sealed(seal_under_pepper(coming, _DAILY, member.id.bytes, daily)),
+                signing_key=Sealed(seal_under_pepper(coming, _SIGNING, member.id.bytes, signing)),
+            )
+        )
+    stored = _inner(peppers, found, _AUTH, found.id, bytes(found.auth_hash))
     connection.execute(
         update(account)
         .where(account.c.org_id == found.org_id, account.c.id == found.id)
-        .values(**proof(peppers.current, found.id, new))
+        .values(
+            auth_hash=seal_under_pepper(coming, _AUTH, found.id.bytes, stored),
+            outer_pepper_id=coming.id,
+            totp_seed=seal_seed(coming, found.id, open_seed(peppers, found.id, found.totp_seed)),
+        )
     )
 
 

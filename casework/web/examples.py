@@ -16,6 +16,27 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         }
     },
     "unlock_member": {"example": {"reason": "A saisi plusieurs fois son ancien mot de passe."}},
+    "begin_renewal": {
+        "lost_password": {"kind": "reset", "reason": "A perdu son mot de passe, vue ce matin au bureau."},
+        "lost_device": {"kind": "factor", "reason": "Son téléphone est tombé en panne."},
+    },
+    "take_up_renewal": {
+        "lost_password": {
+            "login": "avec.social",
+            "secret": "k7pm-x2qv-d9wa-tr4e-m8nc",
+            "new_password": "un bateau mauve traverse Lisbonne",
+        },
+        "lost_device": {
+            "login": "avec.social",
+            "secret": "k7pm-x2qv-d9wa-tr4e-m8nc",
+            "password": "phrase de passe inventée",
+        },
+    },
+    "confirm_renewal": {
+        "example": {"words": "voyage noirceur genou régulier draper crevette zénith laisser"}
+    },
+    "grant_keys": {"example": {"words": "voyage noirceur genou régulier draper crevette zénith laisser"}},
+    "rotate_own_keys": {"example": {"password": "phrase de passe inventée"}},
     "create_case": {
         "pseudonym": {"public": "seeking", "identity": {"name_in_use": "Mimosa", "anonymous": True}},
         "named": {

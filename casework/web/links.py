@@ -34,7 +34,10 @@ def _of_a_handoff(handoff: str, *operations: str) -> tuple[Link, ...]:
 
 
 LINKS: Final[dict[str, tuple[Link, ...]]] = {
-    "list_members": (Link("unlock_member", {"member_id": _FIRST}),),
+    "list_members": tuple(
+        Link(name, {"member_id": _FIRST})
+        for name in ("unlock_member", "begin_renewal", "confirm_renewal", "grant_keys")
+    ),
     "create_case": _of_a_case(
         _ID,
         "view_case",

@@ -38,7 +38,8 @@ from policies.vocabulary import Action, Advice, Purpose, Role
 TAGS: Final = {
     "sessions": "Signing in, in two steps, and out.",
     "me": "Who is signed in.",
-    "members": "The members of one’s own organisation; letting in again one who was kept out.",
+    "members": "The members of one’s own organisation; letting in again, renewing and granting keys.",
+    "renewals": "Taking up a renewal of keys or of the second factor, with the secret that was handed over.",
     "cases": "Cases, their groups of fields and who is assigned to them.",
     "reassignments": "Giving the cases of a member who leaves to her colleagues.",
     "follow-ups": "What was done, visit by visit.",
@@ -122,8 +123,9 @@ _MORE: Final[dict[int, Schema]] = {
     }
 }
 _UNAVAILABLE: Final = _example(Unavailable, errors=[{"field": "database", "code": "unavailable"}])
-# The POST of a member that takes no Idempotency-Key: a search makes nothing.
-_NOT_ONCE: Final = ("search_cases",)
+# The POSTs of members that take no Idempotency-Key: a search makes nothing, a renewal's secret is shown once, and
+# what was confirmed or granted is not there to be done again.
+_NOT_ONCE: Final = ("search_cases", "begin_renewal", "confirm_renewal", "grant_keys")
 _HEADERS: Final = {
     "IdempotencyKey": {
         "name": "Idempotency-Key",

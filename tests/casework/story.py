@@ -5,6 +5,7 @@ from typing import Any
 from tests.casework.centre import CANARY, Centre, Client
 
 OCCURRED_AT = "2026-11-20T10:00:00Z"
+PASSPHRASE = "un bateau mauve traverse Lisbonne"
 
 
 def told(group: str) -> str:
@@ -104,3 +105,18 @@ def entries_of(items: list[dict[str, Any]], action: str, outcome: str | None = N
 async def denials(centre: Centre, slug: str, action: str) -> list[dict[str, Any]]:
     """What was refused in an organisation, as its auditor reads it."""
     return await centre.journal(slug, action=action, outcome="denied")
+
+
+async def begin_renewal(centre: Centre, custodian: Client, login: str, kind: str = "reset") -> str:
+    """The secret that the custodian hands over."""
+    path, body = f"/members/{centre.member(login)}/renewal", {"kind": kind, "reason": told("renewal")}
+    return str((await custodian.post(path, body))["secret"])
+
+
+async def take_up(centre: Centre, secret: str, login: str) -> list[str]:
+    """The words that the member sees once she has set another password."""
+    body = {"login": login, "secret": secret, "new_password": PASSPHRASE}
+    answer = await centre.http.post("/api/v1/renewals", json=body)
+    assert answer.status_code == 200, answer.text
+    words: list[str] = answer.json()["words"]
+    return words

@@ -20,7 +20,7 @@ from casework.organisations.founding import make_team
 from casework.routing import decode_token
 from policies.vocabulary import Stage
 from tests.casework.administrator import Administrator
-from tests.casework.centre import Centre, Client
+from tests.casework.centre import PASSWORD, Centre, Client
 
 T = TypeVar("T")
 
@@ -58,6 +58,8 @@ _RIGHTS = {
     "draft": "SIUD",
     "handoff_part": "SIUD",
     "idempotency": "SIUD",
+    "renewal": "SIUD",
+    "renewed_key": "SIUD",
     "team_member": "SIUD",
     "sessions.session": "SIUD",
     "sessions.attempt": "SIUD",
@@ -130,6 +132,7 @@ async def walled(centre: Centre) -> Walled:
     avec, member = centre.org("avec"), centre.member("avec.social")
     team = await administrator.run(lambda connection: make_team(connection, avec, "Accueil", [member]))
     social = await centre.sign_in("avec.social", step_up=True)
+    await social.post("/me/keys", {"password": PASSWORD}, expect=200)
     case = await social.post(
         "/cases",
         {"public": "seeking", "identity": {"name_in_use": "Inès"}, "legal": {}},

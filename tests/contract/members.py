@@ -26,6 +26,8 @@ MAY: Final[Mapping[str, str]] = {
     "reopen_case": SUPERVISOR,
     "restrict_case": SUPERVISOR,
     "unlock_member": "avec.custodian",
+    "begin_renewal": "avec.custodian",
+    "confirm_renewal": "avec.custodian",
     "accept": RECEIVER,
     "refuse": RECEIVER,
     "report_outcome": RECEIVER,

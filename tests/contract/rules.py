@@ -47,6 +47,7 @@ BEYOND_THE_FORM: Final[dict[tuple[str, str], str]] = {
     ("new_password", "too_simple"): _STRENGTH,
     ("new_password", "guessable"): _STRENGTH,
     ("new_password", "unusable"): _STRENGTH,
+    ("new_password", "one_of_two"): _TOGETHER,
     ("cursor", "malformed"): "a cursor is opaque: only one that was given is taken",
 }
 

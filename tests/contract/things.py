@@ -14,6 +14,8 @@ Body = Callable[[Case], dict[str, Any]]
 GROUPS = ("identity", "social")
 WORKER, ARRIVES = "avec.social", "avec.jurist"
 RECEIVER = "cidff.supervisor"
+# Nobody's token in a run: the keys of one are made anew, and another's password.
+RENEWED, WAITS = "avec.double", "cidff.dpo"
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ async def prepare(centre: Centre) -> Things:
     sent = [(await story.hand_over(social, source, *GROUPS))[0] for _ in range(3)]
     _, given = await story.hand_over(social, source, *GROUPS)
     await story.accept(await centre.sign_in(RECEIVER), sent[0])
+    taken_up, secret, words = await _renew(centre)
     composed, thrown_away = [await _compose(social, case) for _ in range(2)]
     await centre.integrate()
     auditor = await centre.sign_in("avec.auditor")
@@ -67,10 +70,29 @@ async def prepare(centre: Centre) -> Things:
         "cancel": {"handoff_id": cancelled["id"]},
         "send": {"handoff_id": consented["id"]},
         "report_outcome": {"handoff_id": sent[0]},
+        "confirm_renewal": {"member_id": str(centre.member(RENEWED))},
         "accept": {"handoff_id": sent[1]},
         "refuse": {"handoff_id": sent[2]},
     }
-    return Things(paths, _bodies(centre, case, draft))
+    bodies = {
+        **_bodies(centre, case, draft),
+        "take_up_renewal": lambda _: {"login": WAITS, "secret": secret, "new_password": story.PASSPHRASE},
+        "confirm_renewal": lambda _: {"words": taken_up},
+        "grant_keys": lambda _: {"words": words},
+        "rotate_own_keys": lambda _: {"password": PASSWORD},
+    }
+    return Things(paths, bodies)
+
+
+async def _renew(centre: Centre) -> tuple[str, str, str]:
+    """The words of a renewal that waits for confirmation, the secret of another one, and a colleague's words."""
+    custodian = await centre.sign_in("avec.custodian", step_up=True)
+    taken_up = await story.take_up(centre, await story.begin_renewal(centre, custodian, RENEWED), RENEWED)
+    elsewhere = await centre.sign_in("cidff.custodian", step_up=True)
+    secret = await story.begin_renewal(centre, elsewhere, WAITS)
+    colleague = await centre.sign_in("avec.psychologist")
+    words = (await colleague.get("/me/words"))["words"]
+    return " ".join(taken_up), secret, " ".join(words)
 
 
 async def _restricted(centre: Centre, client: Client) -> str:

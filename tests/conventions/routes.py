@@ -20,8 +20,16 @@ ROUTES: Final[dict[tuple[str, str], str | frozenset[Action]]] = {
     ("DELETE", "/api/v1/sessions/current"): SIGNED_IN,
     ("GET", "/api/v1/me"): SIGNED_IN,
     ("POST", "/api/v1/me/password"): SIGNED_IN,
+    ("POST", "/api/v1/me/keys"): SIGNED_IN,
+    ("GET", "/api/v1/me/words"): SIGNED_IN,
+    ("POST", "/api/v1/renewals"): PUBLIC,
     ("GET", "/api/v1/members"): frozenset({Action.CASE_ASSIGN}),
     ("POST", "/api/v1/members/{member_id:uuid}/unlocking"): frozenset({Action.MEMBER_MANAGE}),
+    ("POST", "/api/v1/members/{member_id:uuid}/renewal"): frozenset({Action.MEMBER_MANAGE}),
+    ("POST", "/api/v1/members/{member_id:uuid}/renewal/confirmation"): frozenset(
+        {Action.MEMBER_MANAGE, Action.KEY_GRANT}
+    ),
+    ("POST", "/api/v1/members/{member_id:uuid}/grants"): frozenset({Action.KEY_GRANT}),
     ("POST", "/api/v1/cases"): frozenset({Action.CASE_CREATE}),
     ("GET", "/api/v1/cases"): frozenset({Action.CASE_LIST}),
     ("GET", "/api/v1/cases/{case_id:uuid}"): _ANY_READING,

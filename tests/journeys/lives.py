@@ -27,6 +27,7 @@ from casework.consents.schemas import NewConsent
 from casework.follow_ups.schemas import Correction, NewFollowUp
 from casework.handoffs.schemas import NewHandoff
 from casework.identity.schemas import Unlocking
+from casework.organisations.schemas import NewRenewal
 from casework.routing import COOKIE
 from policies.vocabulary import Group
 from tests.casework.centre import PASSWORD, all_accounts
@@ -206,6 +207,9 @@ def live_through_emergencies(life: Life) -> None:
     custodian, locked = life.member("avec.custodian"), life.id_of("avec.reception")
     custodian.post(f"/members/{locked}/unlocking", filled(Unlocking, life.canaries), 200)
     reader.post(f"/members/{locked}/unlocking", filled(Unlocking, life.canaries), 403)
+    renewal = filled(NewRenewal, life.canaries, kind="reset")
+    life.member("avec.custodian", step_up=True).post(f"/members/{locked}/renewal", renewal)
+    reader.post(f"/members/{locked}/renewal", renewal, 403)
 
 
 def live_through_restrictions(life: Life) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
-from tests.casework.centre import CANARY, Centre, Client
+from tests.casework.centre import CANARY, PASSWORD, Centre, Client
 from tests.casework.story import accept, agree, content, draft, hand_over, new_case, note, open_case, told
 
 GROUPS = ("contact", "intake", "safety", "social", "legal", "family")
@@ -42,6 +42,7 @@ async def prepare(centre: Centre) -> Stage:
     await note(social, case, "accompagnement_social", "social", "legal")
     colleague = await centre.sign_in("avec.jurist")
     colleagues_case = await open_case(colleague, "legal")
+    await colleague.post("/me/keys", {"password": PASSWORD}, expect=200)
     left = await open_case(social)
     reception = await centre.sign_in("avec.reception")
     await reception.patch(f"/cases/{left}/groups/safety", content("safety"), 0)

@@ -124,6 +124,25 @@ def _open_accounts(loot: Loot, keys: Keys) -> None:
             if row.login in loot.passwords:
                 stretched = stretch(loot.passwords[row.login], bytes(row.kdf_salt), _params(row))
                 _use_password(loot, keys, pepper, row, stretched)
+            _open_renewals(loot, keys, pepper, row)
+
+
+def _open_renewals(loot: Loot, keys: Keys, pepper: Pepper, account: Row[Any]) -> None:
+    """What waits to be confirmed: a seed, and keys that no grant was ever made to."""
+    for row in loot.table("renewal"):
+        if row.account_id != account.id:
+            continue
+        if row.totp_seed is not None:
+            attempt(open_under_pepper, pepper, _TOTP_LABEL, account.id.bytes, row.totp_seed.blob)
+        if account.login in loot.passwords and row.kdf_salt is not None:
+            stretched = stretch(loot.passwords[account.login], bytes(row.kdf_salt), _params(row))
+            for new in (new for new in loot.table("renewed_key") if new.renewal_id == row.id):
+                wrapping = password_keys(pepper, new.member_id.bytes, stretched)
+                daily = attempt(open_daily, wrapping, new.member_id.bytes, _params(row), new.daily_key.blob)
+                if daily is not None:
+                    keys.daily.setdefault(new.member_id, daily[0])
+                if attempt(open_signing, wrapping, new.member_id.bytes, _params(row), new.signing_key.blob):
+                    keys.signers.add(new.member_id)
 
 
 def _params(row: Row[Any]) -> KdfParams:

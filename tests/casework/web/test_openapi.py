@@ -186,7 +186,7 @@ def test_only_signing_in_and_the_probes_need_no_token(
     assert document["security"] == [{"bearer": []}, {"cookie": []}]
     assert document["components"]["securitySchemes"]["cookie"]["name"] == "__Host-casework"
     open_to_all = {name for name, found in operations.items() if found.get("security") == [{}]}
-    assert open_to_all == {"create_session", "live", "ready"}
+    assert open_to_all == {"create_session", "take_up_renewal", "live", "ready"}
 
 
 def test_the_body_of_a_group_is_one_of_its_contents(

@@ -23,7 +23,7 @@ from tests.journeys.matrix.cells import Call, Cell
 # counters of tries are not looked at.
 MAY_CHANGE = {"idempotency": "the memory of a key is rolled back with the refusal, and swept when it is read"}
 # Entries that are written before it is proved who she is.
-UNNAMED = {"session.create"}
+UNNAMED = {"session.create", "renewal.take_up"}
 T = TypeVar("T")
 _TABLES = [table for table in metadata.sorted_tables if table.name not in MAY_CHANGE]
 _TEXT = re.compile(rf"{CANARY}-(\w+)-(\w+)")

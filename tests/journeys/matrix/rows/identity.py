@@ -10,6 +10,7 @@ from tests.journeys.matrix.cells import (
     Row,
     Spoils,
     allowed,
+    each,
     forbidden,
     hidden,
     members,
@@ -38,6 +39,28 @@ def _change_password(_at: Things) -> Call:
 
 def _unlock(at: Things) -> Call:
     return Call(f"/api/v1/members/{at.worker}/unlocking", {"reason": "Elle s’est trompée de mot de passe."})
+
+
+def _rotate(_at: Things) -> Call:
+    return Call("/api/v1/me/keys", {"password": PASSWORD})
+
+
+def _begin_renewal(at: Things) -> Call:
+    body = {"kind": "reset", "reason": "Elle a perdu son mot de passe."}
+    return Call(f"/api/v1/members/{at.worker}/renewal", body)
+
+
+def _take_up(at: Things) -> Call:
+    body = {"login": at.login, "secret": "nobody-handed-it-over", "new_password": PASSWORD}
+    return Call("/api/v1/renewals", body)
+
+
+def _confirm(at: Things) -> Call:
+    return Call(f"/api/v1/members/{at.worker}/renewal/confirmation", {"words": "un deux trois"})
+
+
+def _grant(at: Things) -> Call:
+    return Call(f"/api/v1/members/{at.worker}/grants", {"words": "un deux trois"})
 
 
 _HER_OWN = LikeAssigned("it acts on her own session, whatever her role, and touches no case")
@@ -120,5 +143,78 @@ ROWS = (
         },
         fields="member_id",
         cast={Actor.PARTNER: "cidff.custodian"},
+    ),
+    Row(
+        "POST",
+        "/api/v1/me/keys",
+        _rotate,
+        {**ANONYMOUS, **members(_HER_OWN), Actor.ASSIGNED: allowed("renewal.rotate")},
+        fields="words",
+    ),
+    Row(
+        "GET",
+        "/api/v1/me/words",
+        lambda _: Call("/api/v1/me/words"),
+        {**ANONYMOUS, **members(_HER_OWN), Actor.ASSIGNED: allowed("words.show")},
+        fields="words",
+    ),
+    Row(
+        "POST",
+        "/api/v1/renewals",
+        _take_up,
+        {
+            **members(LikeAssigned("a secret that nobody handed over is refused, whoever gives it")),
+            Actor.ASSIGNED: Cell(401, ("renewal.take_up denied credentials",), "sign_in_refused"),
+            Actor.ANONYMOUS: Cell(
+                401, ("deployment: renewal.take_up denied credentials",), "sign_in_refused"
+            ),
+        },
+    ),
+    Row(
+        "POST",
+        "/api/v1/members/{member_id:uuid}/renewal",
+        _begin_renewal,
+        {
+            **ANONYMOUS,
+            **members(LikeAssigned("accounts are the custodian's matter, whatever else a member may do")),
+            Actor.CUSTODIAN: allowed("renewal.begin", status=201),
+            Actor.PARTNER: hidden("renewal.begin"),
+            Actor.ASSIGNED: forbidden("member.manage"),
+        },
+        fields="secret expires_at",
+        cast={Actor.PARTNER: "cidff.custodian"},
+    ),
+    Row(
+        "POST",
+        "/api/v1/members/{member_id:uuid}/renewal/confirmation",
+        _confirm,
+        {
+            **ANONYMOUS,
+            **members(LikeAssigned("new keys are the custodian's matter, and here none wait")),
+            Actor.CUSTODIAN: hidden("renewal.confirm"),
+            Actor.PARTNER: hidden("renewal.confirm"),
+            Actor.ASSIGNED: forbidden("member.manage"),
+        },
+        cast={Actor.PARTNER: "cidff.custodian"},
+    ),
+    Row(
+        "POST",
+        "/api/v1/members/{member_id:uuid}/grants",
+        _grant,
+        {
+            **ANONYMOUS,
+            **members(LikeAssigned("a member grants nothing to herself")),
+            **each(
+                Cell(403, ("key.grant denied words",), "words_refused"),
+                Actor.UNASSIGNED,
+                Actor.SUPERVISOR,
+                Actor.AUDITOR,
+                Actor.DPO,
+            ),
+            **each(forbidden("key.grant"), Actor.RECEPTION, Actor.CUSTODIAN),
+            Actor.FOREIGN: hidden("key.grant"),
+            Actor.PARTNER: hidden("key.grant"),
+            Actor.ASSIGNED: Cell(403, ("key.grant denied second_person",), "second_person_needed"),
+        },
     ),
 )

@@ -1,0 +1,318 @@
+"""Confirming renewals and granting keys: by somebody who asked the member herself for eight words.
+
+The words are over public keys, computed from what is to be confirmed or what the directory certifies: keys that
+anybody put in the place of hers give other words.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Row, delete, insert
+from sqlalchemy.exc import IntegrityError
+
+from casework.act import Act
+from casework.column_types import Sealed
+from casework.deployment import Deployment
+from casework.drafts.tables import draft
+from casework.errors import Conflict, Forbidden, NotFound, Refusal
+from casework.identity import renewals
+from casework.identity.members import account_of_member, active_memberships
+from casework.identity.renewals import Kind
+from casework.journal import Deed
+from casework.keyring import lock_keys
+from casework.organisations.schemas import Granted, RenewalBegun, RenewalConfirmed, Words
+from casework.organisations.tables import key_directory, key_grant
+from crypto.directory import Directory
+from crypto.directory_entries import Body, DirectoryEntry, EntrySigner, MemberBody
+from crypto.directory_rules import member_key_fingerprint
+from crypto.errors import SealBroken
+from crypto.grant import make_grant
+from crypto.hpke import public_half
+from crypto.words import verification_words, words_match
+from policies.engine import Decision
+from policies.grants import granted_groups
+from policies.vocabulary import Action, Profession, Role
+
+BEGIN: Final = "renewal.begin"
+CONFIRM: Final = "renewal.confirm"
+GRANT: Final = "key.grant"
+
+
+class WordsRefused(Refusal):
+    """The words are not those of the keys: another member's, mistyped, or the keys are not hers."""
+
+    status = 403
+    code = "words_refused"
+    title = "Ces huit mots ne sont pas les siens. Rappelez-la\u00a0; s’ils diffèrent encore, n’accordez rien."
+
+    def __init__(self, action: str, member_id: UUID) -> None:
+        super().__init__(action, reason="words", tried={"member": str(member_id)})
+
+
+class SecondPersonNeeded(Forbidden):
+    """A second factor is confirmed by somebody else than who has it, and than who began its renewal."""
+
+    code = "second_person_needed"
+    title = (
+        "Il faut une autre collègue\u00a0: ni la personne elle-même, ni celle qui a lancé le renouvellement."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the words are over, as one unit of work found it."""
+
+    org_id: UUID
+    owner: UUID
+    fingerprints: tuple[bytes, ...]
+    context: bytes
+
+
+def begin_renewal(act: Act, member_id: UUID, kind: Kind, reason: str) -> RenewalBegun:
+    """Begin a renewal of a colleague's keys or second factor; the secret is to be handed to her in person.
+
+    Raises:
+        Forbidden: she does not manage members, has not stepped up, or asks for herself.
+        NotFound: not a member of her organisation.
+
+    """
+    found = account_of_member(act.unit.connection, act.org_id, member_id)
+    is_herself = found is not None and found.id == act.session.account_id
+    decision = act.require_org(Action.MEMBER_MANAGE, reason=True, self_target=is_herself)
+    if found is None:
+        raise NotFound(BEGIN, reason="not_found", tried={"member": str(member_id)})
+    begun = renewals.begin(act.unit, act.deployment.pepper, found, kind, act.member_id)
+    detail = {"member": str(member_id), "kind": kind, "reason": reason}
+    act.record(Deed(BEGIN, policies=decision.policies, detail=detail))
+    return RenewalBegun(begun.secret.reveal().decode(), begun.expires_at)
+
+
+def ask_own_words(act: Act) -> Question:
+    """The asker's own keys, as the directory certifies them and her session holds them.
+
+    Raises:
+        SealBroken: the directory certifies other keys for her than those that her password opened.
+
+    """
+    certified = _fresh(act).members[act.member_id.bytes]
+    if certified.daily_public != public_half(act.session.keys.daily_private):
+        raise SealBroken("the directory certifies another key")
+    return _certified(act, act.session.account_id)
+
+
+async def words_of(deployment: Deployment, question: Question) -> tuple[str, ...]:
+    """Stretch what the words are over, in a turn."""
+    async with deployment.step_up_turns:
+        return await asyncio.to_thread(
+            verification_words,
+            question.org_id.bytes,
+            question.owner.bytes,
+            question.fingerprints,
+            question.context,
+        )
+
+
+def show_own_words(act: Act, words: Sequence[str]) -> Words:
+    """Her own words, to be read to a colleague. Nobody else is shown them."""
+    act.record(Deed("words.show"))
+    return Words(list(words))
+
+
+def ask_confirmation(act: Act, member_id: UUID) -> Question:
+    """Decide, and find what is to be confirmed.
+
+    Raises:
+        Forbidden, NotFound, Conflict: as `confirm`.
+
+    """
+    found, hers, _ = _confirmable(act, member_id)
+    if hers.kind != Kind.FACTOR:
+        keys = renewals.new_keys_of(act.unit.connection, hers)
+        fingerprints = tuple(
+            member_key_fingerprint(
+                act.org_id.bytes, key.member_id.bytes, bytes(key.daily_public), bytes(key.signing_public)
+            )
+            for key in keys
+        )
+        return Question(act.org_id, found.id, fingerprints, b"")
+    seed = renewals.seed_of(act.deployment, hers)
+    question = _certified(act, found.id)
+    return Question(act.org_id, found.id, question.fingerprints, renewals.factor_context(hers.id, seed))
+
+
+def confirm(
+    act: Act, member_id: UUID, asked: Question, expected: Sequence[str], heard: str
+) -> RenewalConfirmed:
+    """Put in force what a renewal has prepared, by somebody else who heard the member say the words.
+
+    Keys are confirmed by a custodian, who signs them into the directory; they open nothing until they are granted.
+    A second factor is confirmed by a colleague who may grant, and did not begin it.
+
+    Raises:
+        Forbidden: she may not, has not stepped up, or it is her own.
+        NotFound: not a member of her organisation, or nothing waits for confirmation.
+        WordsRefused: other words.
+        Conflict: something moved meanwhile.
+
+    """
+    _, hers, decision = _confirmable(act, member_id)
+    if ask_confirmation(act, member_id) != asked:
+        raise Conflict("renewal_moved", "Ce renouvellement a changé entre-temps. Recommencez.")
+    if not words_match(expected, heard):
+        raise WordsRefused(CONFIRM, member_id)
+    if hers.kind == Kind.FACTOR:
+        renewals.install_factor(act.unit.connection, hers)
+    else:
+        _certify(act, hers)
+        renewals.install_keys(act.unit.connection, hers)
+    detail = {"member": str(member_id), "kind": hers.kind}
+    act.record(Deed(CONFIRM, policies=decision.policies, detail=detail))
+    return RenewalConfirmed(member_id)
+
+
+def ask_grant(act: Act, member_id: UUID) -> Question:
+    """Decide, and find the certified keys that are to be granted to.
+
+    Raises:
+        Forbidden, NotFound: as `grant`.
+
+    """
+    found, _ = _grantee(act, member_id)
+    return _certified(act, found.id)
+
+
+def grant(act: Act, member_id: UUID, asked: Question, expected: Sequence[str], heard: str) -> Granted:
+    """Give a colleague every compartment that the policies derive for her and the asker holds.
+
+    Raises:
+        Forbidden: she may not grant, has not stepped up, or asks for herself.
+        NotFound: not a certified member of her organisation.
+        WordsRefused: other words.
+        Conflict: the directory moved meanwhile.
+
+    """
+    # First: what is granted must not be rotated meanwhile.
+    lock_keys(act.unit.connection, act.org_id, shared=True)
+    found, decision = _grantee(act, member_id)
+    if _certified(act, found.id) != asked:
+        raise Conflict("directory_moved", "L’annuaire des clés a changé entre-temps. Recommencez.")
+    if not words_match(expected, heard):
+        raise WordsRefused(GRANT, member_id)
+    directory = _fresh(act)
+    signer = EntrySigner(act.member_id.bytes, act.require_signing_key(Action.KEY_GRANT))
+    wanted: dict[UUID, frozenset[str]] = {}
+    for member in active_memberships(act.unit.connection, act.org_id, found.id):
+        keys = directory.members.get(member.bytes)
+        if keys is None:
+            continue
+        wanted[member] = granted_groups(
+            act.engine, Role(keys.role), frozenset(Profession(word) for word in keys.professions)
+        )
+        directory = _grant_all(act, directory, signer, decision, member, wanted[member])
+    held = {group for member in wanted for group in wanted[member] if directory.holds(member.bytes, group)}
+    everything = frozenset[str]().union(*wanted.values())
+    return Granted(sorted(held), sorted(everything - held))
+
+
+def _grant_all(
+    act: Act,
+    directory: Directory,
+    signer: EntrySigner,
+    decision: Decision,
+    member: UUID,
+    wanted: frozenset[str],
+) -> Directory:
+    given = {(found.group, found.kek_no) for found in directory.grants_of(member.bytes)}
+    for group in sorted(wanted):
+        for number, kek in sorted(act.keyring.newest_keks_of(group).items()):
+            # A session may still hold one that was retired while it was open.
+            if (group, number) in given or (group, number) not in directory.kids:
+                continue
+            entry, sealed = make_grant(directory, kek, member.bytes, signer)
+            directory = _append(act, directory, entry)
+            act.unit.connection.execute(
+                insert(key_grant).values(
+                    org_id=act.org_id,
+                    epoch=entry.epoch,
+                    member_id=member,
+                    compartment=group,
+                    kek_no=number,
+                    sealed=Sealed(sealed),
+                )
+            )
+            detail = {"member": str(member), "compartment": group}
+            act.record(Deed(GRANT, policies=decision.policies, detail=detail))
+    return directory
+
+
+def _confirmable(act: Act, member_id: UUID) -> tuple[Row[Any], Row[Any], Decision]:
+    """Account, renewal and decision, of a renewal that the asker may confirm."""
+    found = account_of_member(act.unit.connection, act.org_id, member_id)
+    hers = renewals.open_renewal(act.unit, act.org_id, found.id) if found is not None else None
+    is_herself = found is not None and found.id == act.session.account_id
+    if hers is not None and hers.kind == Kind.FACTOR:
+        # Neither herself nor who began it: no custodian alone gives anybody's second factor to another.
+        is_her_own = is_herself or hers.started_by == act.member_id
+        decision = act.require_org(Action.KEY_GRANT)
+        if is_her_own:
+            raise SecondPersonNeeded(CONFIRM, reason="second_person", policies=decision.policies)
+    else:
+        decision = act.require_org(Action.MEMBER_MANAGE, reason=True, self_target=is_herself)
+    if found is None or hers is None or hers.taken_up_at is None:
+        raise NotFound(CONFIRM, reason="not_found", tried={"member": str(member_id)})
+    return found, hers, decision
+
+
+def _grantee(act: Act, member_id: UUID) -> tuple[Row[Any], Decision]:
+    found = account_of_member(act.unit.connection, act.org_id, member_id)
+    decision = act.require_org(Action.KEY_GRANT)
+    if found is not None and found.id == act.session.account_id:
+        raise SecondPersonNeeded(GRANT, reason="second_person", policies=decision.policies)
+    if found is None or not _certified(act, found.id).fingerprints:
+        raise NotFound(GRANT, reason="not_found", tried={"member": str(member_id)})
+    return found, decision
+
+
+def _certified(act: Act, account_id: UUID) -> Question:
+    """The keys of an account's memberships, as the directory certifies them now."""
+    certified = _fresh(act).members
+    members = active_memberships(act.unit.connection, act.org_id, account_id)
+    fingerprints = tuple(certified[one.bytes].fingerprint for one in members if one.bytes in certified)
+    return Question(act.org_id, account_id, fingerprints, b"")
+
+
+def _certify(act: Act, hers: Row[Any]) -> None:
+    """Sign the new public keys into the directory, under the roles that it certified before; drafts are lost."""
+    directory = _fresh(act)
+    signer = EntrySigner(act.member_id.bytes, act.require_signing_key(Action.MEMBER_MANAGE))
+    for key in renewals.new_keys_of(act.unit.connection, hers):
+        before = directory.members[key.member_id.bytes]
+        body: Body = MemberBody(
+            member=key.member_id.bytes,
+            role=before.role,
+            professions=before.professions,
+            daily_public=bytes(key.daily_public),
+            signing_public=bytes(key.signing_public),
+        )
+        directory = _append(act, directory, directory.next_entry(body, signer))
+        # Sealed under the daily key that is gone: nobody would ever open them.
+        act.unit.connection.execute(
+            delete(draft).where(draft.c.org_id == act.org_id, draft.c.member_id == key.member_id)
+        )
+
+
+def _append(act: Act, directory: Directory, entry: DirectoryEntry) -> Directory:
+    try:
+        act.unit.connection.execute(
+            insert(key_directory).values(org_id=act.org_id, epoch=entry.epoch, entry=entry.to_bytes())
+        )
+    except IntegrityError:
+        raise Conflict("directory_moved", "L’annuaire des clés a changé entre-temps. Recommencez.") from None
+    return directory.extend([entry])
+
+
+def _fresh(act: Act) -> Directory:
+    return act.deployment.directories.fresh(act.unit.connection, act.org_id)
