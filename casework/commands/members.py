@@ -9,7 +9,7 @@ from casework.commands.opening import CommandRefused, with_deployment
 from casework.commands.organisations import Login, id_of
 from casework.commands.progress import progress
 from casework.commands.secret_files import PASSWORDS_HELP, passwords_of
-from casework.commands.sheets import access_page
+from casework.commands.sheets import invitation_page
 from casework.deployment import Deployment
 from casework.identity.members import Position, initial_password, prepare_account
 from casework.identity.unlocking import UnknownLogin, unlock_login
@@ -26,7 +26,7 @@ def member() -> None:
 
 
 @member.command(
-    help="Ajoute un membre : la gestionnaire le certifie, des détentrices lui remettent leurs clés."
+    help="Ajoute un membre : la gestionnaire le certifie, et il reçoit de quoi faire ses propres clés."
 )
 @click.argument("org")
 @click.argument("login", type=Login())
@@ -40,9 +40,6 @@ def member() -> None:
 )
 @click.option("--custodian", type=Login(), required=True, help="La gestionnaire des clés qui certifie.")
 @click.option(
-    "--holder", "holders", type=Login(), multiple=True, help="Une détentrice qui remet ; à répéter."
-)
-@click.option(
     "--passwords",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Fichier (mode 0600) de lignes « identifiant, tabulation, mot de passe » ; sinon, ils sont demandés.",
@@ -53,30 +50,21 @@ def add(
     role: str,
     professions: tuple[str, ...],
     custodian: str,
-    holders: tuple[str, ...],
     passwords: Path | None,
 ) -> None:
-    given = passwords_of(dict.fromkeys((custodian, *holders)), passwords)
-    password = initial_password()
+    given = passwords_of([custodian], passwords)
     position = Position(Role(role), frozenset(Profession(word) for word in professions))
 
     async def run(deployment: Deployment) -> tuple[Joined, str]:
         id_of(deployment, org)
-        new = prepare_account(login, password, [position], deployment.kdf_params)
-        joined = await join(
-            deployment,
-            org,
-            new,
-            Credentials(custodian, given[custodian]),
-            [Credentials(holder, given[holder]) for holder in dict.fromkeys(holders)],
-        )
-        return joined, access_page(new, password, deployment.journal.origin(None))
+        # Nobody is told this password: she sets her own, and makes keys that this process never kept.
+        new = prepare_account(login, initial_password(), [position], deployment.kdf_params)
+        joined = await join(deployment, org, new, Credentials(custodian, given[custodian]))
+        return joined, invitation_page(new, joined.secret, deployment.journal.origin(None))
 
     joined, page = with_deployment(run)
     click.echo(page)
-    click.echo(f"Clés remises : {', '.join(joined.granted) or 'aucune'}.")
-    if joined.waiting:
-        click.echo(f"En attente d’une détentrice : {', '.join(joined.waiting)}.")
+    click.echo(f"Attendent une détentrice qui aura entendu ses huit mots : {', '.join(joined.waiting)}.")
 
 
 @member.command(

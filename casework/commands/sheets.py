@@ -6,6 +6,7 @@ import pyotp
 
 from casework.identity.members import NewAccount
 from casework.organisations.founding import Founded
+from crypto.secret import Secret
 from policies.labels import PROFESSIONS, ROLES
 
 _WORDS_A_LINE = 4
@@ -21,7 +22,28 @@ def fingerprint_words(fingerprint: bytes) -> str:
 
 
 def access_page(account: NewAccount, password: str, issuer: str) -> str:
-    """What a new member is handed: login, roles, initial password, second factor."""
+    """What a founding member is handed: login, roles, initial password, second factor."""
+    return _first_access(
+        account,
+        f"Mot de passe initial : {password}",
+        "À remettre en main propre à cette seule personne.\n",
+        issuer,
+    )
+
+
+def invitation_page(account: NewAccount, secret: Secret, issuer: str) -> str:
+    """What a new member is handed: login, roles, second factor, and the secret for keys of her own."""
+    return _first_access(
+        account,
+        f"Secret, bon une seule fois, sept jours : {secret.reveal().decode()}",
+        "À remettre en main propre à cette seule personne. Sur son propre écran, elle l’échange contre son mot\n"
+        "de passe et reçoit huit mots. Elle les lit de vive voix à la gestionnaire des clés, qui les confirme,\n"
+        "puis à une collègue, qui lui remet ses clés.\n",
+        issuer,
+    )
+
+
+def _first_access(account: NewAccount, entry: str, use: str, issuer: str) -> str:
     roles = "\n".join(
         f"  Rôle : {ROLES[position.role]}"
         + "".join(f", {PROFESSIONS[profession]}" for profession in sorted(position.professions))
@@ -30,10 +52,9 @@ def access_page(account: NewAccount, password: str, issuer: str) -> str:
     address = pyotp.TOTP(account.totp_seed).provisioning_uri(name=account.login, issuer_name=issuer)
     return (
         f"PREMIER ACCÈS : {account.login}\n\n{roles}\n"
-        f"  Mot de passe initial : {password}\n"
+        f"  {entry}\n"
         f"  Second facteur (secret) : {account.totp_seed}\n"
-        f"  Second facteur (adresse) : {address}\n\n"
-        "À remettre en main propre à cette seule personne.\n"
+        f"  Second facteur (adresse) : {address}\n\n{use}"
     )
 
 

@@ -87,19 +87,19 @@ class NewKeys:
         return member_key_fingerprint(org_id.bytes, self.member.bytes, self.daily.public, self.signing.public)
 
 
-def begin(unit: UnitOfWork, pepper: Pepper, found: Row[Any], kind: Kind, by: UUID) -> Begun:
+def begin(unit: UnitOfWork, pepper: Pepper, org_id: UUID, account_id: UUID, kind: Kind, by: UUID) -> Begun:
     """Begin a renewal of an account; an earlier one that is still open ends."""
     secret = Secret(initial_password().encode())
     renewal_id, expires_at = new_id(), unit.now + LASTS
-    drop(unit.connection, found.org_id, found.id)
+    drop(unit.connection, org_id, account_id)
     unit.connection.execute(
         insert(renewal).values(
-            org_id=found.org_id,
+            org_id=org_id,
             id=renewal_id,
-            account_id=found.id,
+            account_id=account_id,
             kind=kind,
             started_by=by,
-            secret_hash=_hash(pepper, found.id, secret),
+            secret_hash=_hash(pepper, account_id, secret),
             created_at=unit.now,
             expires_at=expires_at,
         )
@@ -279,7 +279,7 @@ async def rotate_keys(deployment: Deployment, who: Who, token: Token, password: 
             refuse(deployment, unit, now, member, ROTATE)
             return None
         held.clear()
-        begin(unit, deployment.pepper, now, Kind.ROTATION, current.member_id)
+        begin(unit, deployment.pepper, now.org_id, now.id, Kind.ROTATION, current.member_id)
         hers = open_renewal(unit, now.org_id, now.id)
         assert hers is not None
         _keep(deployment, unit, hers, tried[1])

@@ -1,14 +1,18 @@
-"""Joining: a custodian certifies a new member's keys, and holders give her what the policies derive."""
+"""Joining: a custodian signs a new member in, and hands her a secret with which she makes keys of her own.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+She is granted nothing here: whoever grants hears eight words first (`casework.organisations.renewing`).
+"""
+
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
 
 from casework.database import UnitOfWork
 from casework.deployment import Deployment
+from casework.identity import renewals
 from casework.identity.members import NewAccount, login_is_taken, store_account
+from casework.identity.renewals import Kind
 from casework.organisations.key_acts import (
     Credentials,
     KeyAct,
@@ -19,17 +23,16 @@ from casework.organisations.key_acts import (
     record_refusal,
     remember_directory,
 )
-from crypto.kek import Kek
+from crypto.secret import Secret
 from policies.grants import granted_groups
-from policies.vocabulary import Action
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """What came of it: the compartments given, and those that still wait for a holder."""
+    """What came of it: the secret that is handed over in person, and the compartments that wait for a holder."""
 
     member_id: UUID
-    granted: tuple[str, ...]
+    secret: Secret = field(repr=False)
     waiting: tuple[str, ...]
 
 
@@ -38,7 +41,6 @@ async def join(
     slug: str,
     new: NewAccount,
     custodian: Credentials,
-    holders: Sequence[Credentials],
 ) -> Joined:
     """Add a member with one membership to the organisation `slug`. Blocks for an Argon2id stretch a password.
 
@@ -50,13 +52,9 @@ async def join(
     """
     org_id = next(found for found, known in deployment.slugs.items() if known == slug)
     try:
-        signers = {
-            given.login: await open_account(deployment, org_id, given) for given in (custodian, *holders)
-        }
+        signer = await open_account(deployment, org_id, custodian)
         joined = await deployment.database.unit(
-            lambda unit: _Joining(deployment, unit, org_id, new).run(
-                signers[custodian.login], [signers[holder.login] for holder in holders]
-            )
+            lambda unit: _Joining(deployment, unit, org_id, new).run(signer)
         )
     except (KeyActRefused, IntegrityError) as error:
         raise await record_refusal(deployment, org_id, "member.add", error, new.login) from None
@@ -72,17 +70,13 @@ class _Joining(KeyAct):
         self._new = new
         (self._member,) = new.memberships
 
-    def run(self, custodian: Opened, holders: Sequence[Opened]) -> Joined:
+    def run(self, custodian: Opened) -> Joined:
         if login_is_taken(self.unit.connection, self._new.login):
             raise KeyActRefused(KeyActFault.LOGIN_TAKEN, self._new.login)
         self.unit.enter_organisation(self.org_id)
-        self._certify(custodian)
+        certifier = self._certify(custodian)
         position = self._member.position
         wanted = granted_groups(self.engine, position.role, position.professions)
-        for holder in holders:
-            self._take_from(holder, wanted)
-        member = self._member.id.bytes
-        granted = {group for group in wanted if self.directory.holds(member, group)}
         store_account(
             self.unit.connection,
             self.deployment.pepper,
@@ -91,26 +85,15 @@ class _Joining(KeyAct):
             self.directory.floor,
             self.unit.now,
         )
-        return Joined(self._member.id, tuple(sorted(granted)), tuple(sorted(wanted - granted)))
+        invited = renewals.begin(
+            self.unit, self.deployment.pepper, self.org_id, self._new.id, Kind.RESET, certifier
+        )
+        return Joined(self._member.id, invited.secret, tuple(sorted(wanted)))
 
-    def _certify(self, custodian: Opened) -> None:
+    def _certify(self, custodian: Opened) -> UUID:
         signer = self.custodian(custodian)
         self.append(self._member.body, signer)
         position = self._member.position
         about = {"role": position.role, "professions": sorted(position.professions)}
         self.record("member.add", signer, {"member": str(self._member.id), **about})
-
-    def _take_from(self, holder: Opened, wanted: frozenset[str]) -> None:
-        entitled = self.signers(holder, Action.KEY_GRANT)
-        if not entitled:
-            raise KeyActRefused(KeyActFault.MAY_NOT_GRANT, holder.login)
-        for signer in entitled:
-            for kek in self.keks_of(signer):
-                if kek.group in wanted and not self._has(kek):
-                    self.grant(signer, kek, self._member.id)
-
-    def _has(self, kek: Kek) -> bool:
-        return any(
-            (grant.group, grant.kek_no) == (kek.group, kek.number)
-            for grant in self.directory.grants_of(self._member.id.bytes)
-        )
+        return signer.member.id

@@ -84,7 +84,7 @@ def begin_renewal(act: Act, member_id: UUID, kind: Kind, reason: str) -> Renewal
     decision = act.require_org(Action.MEMBER_MANAGE, reason=True, self_target=is_herself)
     if found is None:
         raise NotFound(BEGIN, reason="not_found", tried={"member": str(member_id)})
-    begun = renewals.begin(act.unit, act.deployment.pepper, found, kind, act.member_id)
+    begun = renewals.begin(act.unit, act.deployment.pepper, act.org_id, found.id, kind, act.member_id)
     detail = {"member": str(member_id), "kind": kind, "reason": reason}
     act.record(Deed(BEGIN, policies=decision.policies, detail=detail))
     return RenewalBegun(begun.secret.reveal().decode(), begun.expires_at)

@@ -25,8 +25,7 @@ async def test_who_joined_and_signed_in_at_another_process_is_let_in_here(centre
     new = prepare_account(
         "avec.second", PASSWORD, [Position(Role.WORKER, frozenset({Profession.SOCIAL}))], FLOOR_PARAMS
     )
-    social, custodian = Credentials("avec.social", PASSWORD), Credentials("avec.custodian", PASSWORD)
-    await join(other, "avec", new, custodian, [social])
+    await join(other, "avec", new, Credentials("avec.custodian", PASSWORD))
     transport = httpx.ASGITransport(create_app(other), client=("127.0.0.1", 50_000))
     async with httpx.AsyncClient(transport=transport, base_url="http://centre") as http:
         begun = await http.post("/api/v1/sessions", json={"login": "avec.second", "password": PASSWORD})

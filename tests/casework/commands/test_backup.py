@@ -375,10 +375,10 @@ async def plant_halves(place: Place) -> None:
 
 def test_a_directory_that_lost_entries_is_said_and_served(founded: Place, target: Place) -> None:
     shares, manifest = make_key(founded), take(founded)
-    passwords = founded.password_file("avec.custodian", "avec.social")
+    passwords = founded.password_file("avec.custodian")
     added = founded.run(
         *("member", "add", "avec", "avec.new", "--role", "worker", "--profession", "social"),
-        *("--custodian", "avec.custodian", "--holder", "avec.social", "--passwords", passwords),
+        *("--custodian", "avec.custodian", "--passwords", passwords),
     )
     assert added.code == 0, added
     with serving(founded) as (_, url):

@@ -4,7 +4,6 @@ import asyncio
 import re
 from uuid import UUID, uuid4
 
-import pyotp
 import pytest
 from click.testing import CliRunner
 from sqlalchemy import Connection, Select, select
@@ -14,13 +13,10 @@ from audit.log import Filters, entries
 from casework.anchors import Anchors
 from casework.cli import cli
 from casework.clock import Clock
-from casework.database import UnitOfWork
 from casework.deployment import Deployment, assemble, dismantle
 from casework.errors import Problem, SignInRefused, TooManyRequests
-from casework.identity import sessions
 from casework.identity.members import Position, prepare_account
-from casework.identity.sessions import SignedIn, Token
-from casework.identity.sign_in import give_second_factor, sign_in
+from casework.identity.sign_in import sign_in
 from casework.identity.tables import account
 from casework.journal import Who
 from casework.organisations.holders import verified_directory
@@ -35,7 +31,7 @@ from tests.casework.commands.test_organisations import id_of, read
 
 def add(place: Place, *arguments: str, login: str = "avec.new", org: str = "avec", **wrong: str) -> Ran:
     """Add a member; passwords are those of the sheet unless `wrong` gives another by the login's second part."""
-    named = [arguments[at + 1] for at, word in enumerate(arguments) if word in {"--custodian", "--holder"}]
+    named = [arguments[at + 1] for at, word in enumerate(arguments) if word == "--custodian"]
     passwords = place.password_file(*dict.fromkeys(named), **wrong)
     return place.run("member", "add", org, login, *arguments, "--passwords", passwords)
 
@@ -64,86 +60,39 @@ def journaled(place: Place, action: str) -> list[tuple[Outcome, str | None, str 
     return [(page.entry.outcome, page.entry.role, page.entry.reason) for page in found.entries]
 
 
-def test_a_new_member_signs_in_and_holds_what_the_policies_derive(founded: Place) -> None:
-    ran = add(
-        founded,
-        *("--role", "worker", "--profession", "health", "--custodian", "avec.custodian"),
-        *("--holder", "avec.social", "--holder", "avec.psychologist"),
-    )
+def test_a_new_member_is_handed_a_secret_and_no_password_and_holds_nothing(founded: Place) -> None:
+    ran = add(founded, *("--role", "worker", "--profession", "health", "--custodian", "avec.custodian"))
     assert ran.code == 0, ran
-    expected = {"contact", "family", "health", "identity", "index", "intake", "safety", "social"}
-    assert held(founded, "avec.new") == expected
-    keys = asyncio.run(keys_of(founded, ran.out))
-    assert {kek.group for kek in keys} == expected
-    assert "En attente" not in ran.out
-
-
-async def keys_of(place: Place, page: str) -> tuple[object, ...]:
-    """Sign the new member in with what was printed, and return the keys that her session holds."""
-    password = re.search(r"initial\s*: (\S+)", page)
-    secret = re.search(r"\(secret\)\s*: (\S+)", page)
-    assert password is not None
-    assert secret is not None
-    deployment = await assemble(from_environment(place.environment), Clock())
-    try:
-        who = Who(uuid4())
-        begun = await sign_in(deployment, who, "avec.new", password[1], None)
-        token = Token.of(deployment.pepper, begun.token)
-        await give_second_factor(deployment, who, token, pyotp.TOTP(secret[1]).now(), None)
-
-        def find(unit: UnitOfWork) -> SignedIn:
-            found = sessions.find(unit, token)
-            assert isinstance(found, SignedIn)
-            return found
-
-        return (await deployment.database.unit(find)).keys.keks
-    finally:
-        await dismantle(deployment)
+    assert re.search(r"sept jours\s*: \w{4}(-\w{4}){4}\n", ran.out)
+    assert "initial" not in ran.out
+    assert held(founded, "avec.new") == set()
 
 
 def test_compartments_that_no_holder_gave_wait_and_are_listed(founded: Place) -> None:
-    ran = add(
-        founded,
-        *("--role", "worker", "--profession", "psychologist", "--custodian", "avec.custodian"),
-        *("--holder", "avec.social"),
-    )
-    assert (ran.code, "En attente" in ran.out) == (0, True), ran
-    assert "health" not in held(founded, "avec.new")
-    assert ran.out.splitlines()[-1].endswith(": health.")
+    ran = add(founded, *("--role", "worker", "--profession", "health", "--custodian", "avec.custodian"))
+    expected = ["contact", "family", "health", "identity", "index", "intake", "safety", "social"]
+    assert ran.out.splitlines()[-1].endswith(f": {', '.join(expected)}.")
 
 
-def test_joining_is_journaled_by_custodian_and_holder(founded: Place) -> None:
-    add(founded, "--role", "auditor", "--custodian", "avec.custodian", "--holder", "avec.dpo")
+def test_joining_is_journaled_by_its_custodian(founded: Place) -> None:
+    add(founded, "--role", "auditor", "--custodian", "avec.custodian")
     assert journaled(founded, "member.add") == [(Outcome.ALLOWED, "custodian", None)]
-    assert journaled(founded, "key.grant") == [(Outcome.ALLOWED, "dpo", None)]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "reason"),
-    [
-        (("--custodian", "avec.supervisor"), "may_not_certify"),
-        (("--custodian", "avec.custodian", "--holder", "avec.custodian"), "may_not_grant"),
-    ],
-)
-def test_who_may_not_sign_adds_nobody(founded: Place, arguments: tuple[str, ...], reason: str) -> None:
-    ran = add(founded, "--role", "reception", *arguments)
+def test_who_may_not_certify_adds_nobody(founded: Place) -> None:
+    ran = add(founded, "--role", "reception", "--custodian", "avec.supervisor")
     assert (ran.code, ran.out) == (1, "")
     assert not read(founded, lambda connection: connection.execute(taken("avec.new")).first())
-    assert journaled(founded, "member.add") == [(Outcome.DENIED, None, reason)]
+    assert journaled(founded, "member.add") == [(Outcome.DENIED, None, "may_not_certify")]
 
 
 def taken(login: str) -> Select[tuple[UUID]]:
     return select(account.c.id).where(account.c.login == login)
 
 
-@pytest.mark.parametrize("mistyped", ["custodian", "social"])
-def test_a_wrong_password_adds_nobody_and_is_journaled(founded: Place, mistyped: str) -> None:
-    ran = add(
-        founded,
-        *("--role", "reception", "--custodian", "avec.custodian", "--holder", "avec.social"),
-        **{mistyped: "not the password"},
-    )
-    assert (ran.code, ran.err.startswith(f"avec.{mistyped}")) == (1, True), ran
+def test_a_wrong_password_adds_nobody_and_is_journaled(founded: Place) -> None:
+    ran = add(founded, "--role", "reception", "--custodian", "avec.custodian", custodian="not the password")
+    assert (ran.code, ran.err.startswith("avec.custodian")) == (1, True), ran
     assert "not the password" not in ran.err
     assert journaled(founded, "member.add") == [(Outcome.DENIED, None, "wrong_password")]
 
@@ -157,9 +106,7 @@ def test_a_login_is_of_one_person_alone(founded: Place, login: str) -> None:
 def test_of_two_joinings_at_once_each_is_whole_or_not_at_all(founded: Place) -> None:
     async def both() -> list[Joined | BaseException]:
         deployment = await assemble(from_environment(founded.environment), Clock())
-        custodian, holder = (
-            Credentials(login, founded.password("avec", login)) for login in ("avec.custodian", "avec.social")
-        )
+        custodian = Credentials("avec.custodian", founded.password("avec", "avec.custodian"))
         news = [
             prepare_account(
                 f"avec.new{number}",
@@ -171,7 +118,7 @@ def test_of_two_joinings_at_once_each_is_whole_or_not_at_all(founded: Place) -> 
         ]
         try:
             return await asyncio.gather(
-                *(join(deployment, "avec", new, custodian, [holder]) for new in news), return_exceptions=True
+                *(join(deployment, "avec", new, custodian) for new in news), return_exceptions=True
             )
         finally:
             await dismantle(deployment)
@@ -183,7 +130,7 @@ def test_of_two_joinings_at_once_each_is_whole_or_not_at_all(founded: Place) -> 
     assert len(joined) + len(refused) == 2, outcomes
     assert {outcome.fault for outcome in refused} <= {KeyActFault.DIRECTORY_MOVED}
     for outcome in joined:
-        assert outcome.granted == ("contact", "identity", "index", "intake")
+        assert outcome.waiting == ("contact", "identity", "index", "intake")
     org_id = id_of(founded, "avec")
     directory = read(
         founded, lambda connection: verified_directory(connection, Anchors(founded.state), org_id)

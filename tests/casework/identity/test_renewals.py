@@ -8,9 +8,14 @@ import pyotp
 import pytest
 from sqlalchemy import update
 
+from casework.identity.members import Position, prepare_account
 from casework.identity.renewals import LASTS
 from casework.identity.tables import renewed_key
+from casework.organisations.joining import join
+from casework.organisations.key_acts import Credentials
 from crypto.hpke import new_key_pair
+from crypto.password import FLOOR_PARAMS
+from policies.vocabulary import Profession, Role
 from tests.casework import story
 from tests.casework.centre import PASSWORD, Centre, Client, assert_problem
 
@@ -248,6 +253,32 @@ async def test_a_member_makes_new_keys_of_her_own_which_are_granted_anew(centre:
     again = await centre.sign_in(LOGIN, step_up=True)
     assert (await again.get("/me"))["compartments"] == held
     assert (await again.get(f"/cases/{case}"))["groups"]["social"]
+
+
+async def test_a_new_member_makes_keys_of_her_own_and_is_granted_them_by_the_same_words(
+    centre: Centre,
+) -> None:
+    position = Position(Role.WORKER, frozenset({Profession.SOCIAL}))
+    new = prepare_account("avec.new", PASSWORD, [position], FLOOR_PARAMS)
+    joined = await join(centre.deployment, "avec", new, Credentials("avec.custodian", PASSWORD))
+    words = await story.take_up(centre, joined.secret.reveal().decode(), "avec.new")
+    path = f"/members/{joined.member_id}"
+    custodian = await centre.sign_in("avec.custodian", step_up=True)
+    granter = await centre.sign_in("avec.double", step_up=True, role="worker")
+    # What the custodian signed in when she joined are keys that nobody holds: they have other words.
+    assert_problem(await _say(granter, f"{path}/grants", words), 403, "words_refused")
+    assert_problem(await _say(custodian, f"{path}/renewal/confirmation", words[::-1]), 403, "words_refused")
+    assert (await _say(custodian, f"{path}/renewal/confirmation", words)).status_code == 200
+    given = (await _say(granter, f"{path}/grants", words)).json()
+    assert (sorted(given["granted"]), given["waiting"]) == (sorted(joined.waiting), [])
+    body = {"login": "avec.new", "password": NEW}
+    begun = await centre.http.post("/api/v1/sessions", json=body)
+    headers = {"authorization": f"Bearer {begun.json()['token']}"}
+    code = {"code": pyotp.TOTP(new.totp_seed).at(centre.clock.now())}
+    factor = await centre.http.post("/api/v1/sessions/current/second-factor", json=code, headers=headers)
+    assert factor.status_code == 200, factor.text
+    me = (await centre.http.get("/api/v1/me", headers=headers)).json()
+    assert sorted(me["compartments"]) == sorted(joined.waiting)
 
 
 async def test_nobody_renews_or_grants_for_herself_nor_for_another_organisation(centre: Centre) -> None:

@@ -244,7 +244,7 @@ async def test_who_waits_for_a_first_grant_goes_on_waiting(centre: Centre) -> No
     worker = Position(Role.WORKER, frozenset({Profession.SOCIAL}))
     new = prepare_account("avec.second", PASSWORD, [worker], FLOOR_PARAMS)
     async with another_process(centre) as other:
-        assert "social" in (await join(other, "avec", new, CUSTODIAN, [])).waiting
+        assert "social" in (await join(other, "avec", new, CUSTODIAN)).waiting
     await renew(centre, "social")
     directory = await directory_of(centre)
     assert directory.holds(centre.member("avec.social").bytes, "social")
