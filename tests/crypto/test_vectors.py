@@ -3,21 +3,25 @@
 import json
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import cryptography_vectors
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pyhpke import AEADId, CipherSuite, KDFId, KEMId
 
 from crypto.algorithms import Algorithm, aead_for, hkdf_expand
+from crypto.box import NONCE_SIZE, TAG_SIZE, open_box
 from crypto.errors import SealBroken, SignatureRefused
 from crypto.hpke import hpke_open, hpke_seal, new_key_pair, public_half
 from crypto.secret import Secret
 from crypto.signing import SigningKey, verify
 
 X25519, HKDF_SHA256, AES_256_GCM = 0x0020, 0x0001, 0x0002
+PEER = CipherSuite.new(KEMId.DHKEM_X25519_HKDF_SHA256, KDFId.HKDF_SHA256, AEADId.AES256_GCM)
 
 
 def read(name: str) -> str:
@@ -41,7 +45,7 @@ def records(name: str, first: str) -> Iterator[dict[str, str]]:
     yield block
 
 
-def suite_vectors() -> list[dict[str, str]]:
+def suite_vectors() -> list[dict[str, Any]]:
     wanted = {"mode": 0, "kem_id": X25519, "kdf_id": HKDF_SHA256, "aead_id": AES_256_GCM}
     every = json.loads(read("HPKE/test-vectors.json"))
     return [vector for vector in every if all(vector[name] == value for name, value in wanted.items())]
@@ -59,6 +63,19 @@ def test_rfc_9180_base_mode_of_our_suite() -> None:
         hpke_open(private, b"other info", sealed)
 
 
+def test_the_peer_itself_opens_the_published_ciphertexts_of_rfc_9180() -> None:
+    """What ours is held against is held against the standard first, with every published message."""
+    (vector,) = suite_vectors()
+    private = PEER.kem.deserialize_private_key(bytes.fromhex(vector["skRm"]))
+    enc, info = bytes.fromhex(vector["enc"]), bytes.fromhex(vector["info"])
+    context = PEER.create_recipient_context(enc, private, info)
+    messages: list[Any] = list(vector["encryptions"])
+    assert len(messages) > 5
+    for message in messages[:5]:
+        published, aad = bytes.fromhex(message["ct"]), bytes.fromhex(message["aad"])
+        assert context.open(published, aad) == bytes.fromhex(message["pt"])
+
+
 def test_rfc_5869_sha_256() -> None:
     vectors = list(records("KDF/rfc-5869-HKDF-SHA256.txt", "COUNT"))
     assert len(vectors) >= 3
@@ -67,6 +84,16 @@ def test_rfc_5869_sha_256() -> None:
         ikm, okm = bytes.fromhex(vector["IKM"]), bytes.fromhex(vector["OKM"])
         assert HKDF.extract(SHA256(), salt, ikm) == prk
         assert hkdf_expand(prk, info, len(okm)) == okm
+
+
+def test_rfc_7748_any_point() -> None:
+    """The exchange that HPKE's key encapsulation rests on."""
+    vectors = list(records("asymmetric/X25519/rfc7748.txt", "COUNT"))
+    assert len(vectors) > 1
+    for vector in vectors:
+        private = X25519PrivateKey.from_private_bytes(bytes.fromhex(vector["INPUT_SCALAR"]))
+        public = X25519PublicKey.from_public_bytes(bytes.fromhex(vector["INPUT_U"]))
+        assert private.exchange(public) == bytes.fromhex(vector["OUTPUT_U"])
 
 
 def test_rfc_7748_base_point() -> None:
@@ -89,11 +116,53 @@ def test_rfc_8452_aes_256_gcm_siv() -> None:
             bytes.fromhex(vector.get(name, ""))
             for name in ("Key", "IV", "AAD", "Plaintext", "Ciphertext", "Tag")
         )
-        assert aead_for(Algorithm.AES_256_GCM_SIV, key).encrypt(nonce, plaintext, aad) == ciphertext + tag
+        aead = aead_for(Algorithm.AES_256_GCM_SIV, key)
+        assert aead.encrypt(nonce, plaintext, aad) == ciphertext + tag
+        assert open_box(aead, 0, aad, nonce + ciphertext + tag) == plaintext
+        with pytest.raises(SealBroken):
+            open_box(aead, 0, aad + b"x", nonce + ciphertext + tag)
 
 
-def test_rfc_8032_ed25519_first_vectors() -> None:
-    for line in read("asymmetric/Ed25519/sign.input").splitlines()[:50]:
+def gcm_vectors(name: str) -> list[dict[str, str]]:
+    """Those of NIST's vectors (SP 800-38D) with our sizes: a nonce of 96 bits, a whole tag."""
+    return [
+        vector
+        for vector in records(f"ciphers/AES/GCM/{name}.rsp", "Count")
+        if len(vector.get("IV", "")) == 2 * NONCE_SIZE and len(vector["Tag"]) == 2 * TAG_SIZE
+    ]
+
+
+def test_sp_800_38d_aes_256_gcm_seals() -> None:
+    vectors = gcm_vectors("gcmEncryptExtIV256")
+    assert len(vectors) > 300
+    for vector in vectors:
+        key, nonce, aad, plaintext, ciphertext, tag = (
+            bytes.fromhex(vector[name]) for name in ("Key", "IV", "AAD", "PT", "CT", "Tag")
+        )
+        assert aead_for(Algorithm.AES_256_GCM, key).encrypt(nonce, plaintext, aad) == ciphertext + tag
+
+
+def test_sp_800_38d_aes_256_gcm_opens_and_refuses() -> None:
+    refused = 0
+    for vector in gcm_vectors("gcmDecrypt256"):
+        key, nonce, aad, ciphertext, tag = (
+            bytes.fromhex(vector[name]) for name in ("Key", "IV", "AAD", "CT", "Tag")
+        )
+        box = nonce + ciphertext + tag
+        if "PT" in vector:
+            assert open_box(aead_for(Algorithm.AES_256_GCM, key), 0, aad, box) == bytes.fromhex(vector["PT"])
+            continue
+        # The file says FAIL.
+        refused += 1
+        with pytest.raises(SealBroken):
+            open_box(aead_for(Algorithm.AES_256_GCM, key), 0, aad, box)
+    assert refused > 100
+
+
+def test_rfc_8032_ed25519() -> None:
+    lines = read("asymmetric/Ed25519/sign.input").splitlines()
+    assert len(lines) == 1_024
+    for line in lines:
         secret, public, message, signed = (bytes.fromhex(part) for part in line.split(":")[:4])
         key = SigningKey.from_seed(Secret(secret[:32]))
         assert key.public == public
@@ -112,9 +181,6 @@ def test_a_signature_of_another_key_or_message_is_refused() -> None:
     ):
         with pytest.raises(SignatureRefused):
             verify(public, message, signed)
-
-
-PEER = CipherSuite.new(KEMId.DHKEM_X25519_HKDF_SHA256, KDFId.HKDF_SHA256, AEADId.AES256_GCM)
 
 
 def test_an_independent_peer_opens_what_we_seal() -> None:
