@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from bench import blocks
 from bench.actions import ACTIONS, Asker
 from bench.chart import draw
 from bench.contestants import Engine, Postgres, Sqlite, contestants
@@ -26,6 +27,7 @@ from tests.postgres import Cluster, find_binaries
 
 ROOT = Path(__file__).parents[1]
 README, CHART, RESULTS = ROOT / "README.md", ROOT / "docs" / "bench.svg", ROOT / "bench" / "results.json"
+BLOCKS = ROOT / "bench" / "blocks.json"
 _PROFILED = ("open", "list", "save")
 
 
@@ -34,7 +36,12 @@ def main() -> None:
     parser.add_argument(
         "--quick", action="store_true", help="a tiny run that writes nothing: does it all work?"
     )
-    quick = parser.parse_args().quick
+    parser.add_argument("--blocks", action="store_true", help="the building blocks alone: half a minute")
+    options = parser.parse_args()
+    if options.blocks:
+        measure_blocks()
+        return
+    quick = options.quick
     folder = Path(tempfile.mkdtemp(prefix="casework-bench-"))
     # The database server runs as somebody else and must reach its own folder below.
     folder.chmod(0o711)
@@ -45,6 +52,15 @@ def main() -> None:
     print(markdown(results))
     if not quick:
         write(results)
+        measure_blocks()
+
+
+def measure_blocks() -> None:
+    """Measure the building blocks, and put them between their own markers into README."""
+    found = blocks.measure(_machine(""))
+    print(blocks.section(found))
+    BLOCKS.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
+    README.write_text(insert(README.read_text("utf-8"), blocks.section(found), blocks.MARKERS), "utf-8")
 
 
 def run(folder: Path, scale: Scale) -> Results:

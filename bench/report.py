@@ -39,15 +39,16 @@ class MarkersMissing(Exception):
     """README does not say where the figures go."""
 
 
-def insert(document: str, section: str) -> str:
+def insert(document: str, section: str, markers: tuple[str, str] = (BEGIN, END)) -> str:
     """`document` with `section` between the two markers, which stay.
 
     Raises:
         MarkersMissing: see there.
 
     """
-    between = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.DOTALL)
-    whole = f"{BEGIN}\n{section.strip()}\n{END}"
+    begin, end = markers
+    between = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+    whole = f"{begin}\n{section.strip()}\n{end}"
     replaced, count = between.subn(lambda _: whole, document)
     if count != 1:
         raise MarkersMissing
