@@ -14,33 +14,8 @@ from casework.identity.tables import session
 from casework.routing import decode_token
 from crypto.session import session_id
 from tests.casework.centre import PASSWORD, Centre, Client, assert_problem
-from tests.casework.story import consent, follow_up, handoff, new_case, open_case
+from tests.casework.story import consent, handoff, open_case
 
-# A body that each route would accept, so that nothing but the session can be what it refuses.
-BODIES: dict[tuple[str, str], Any] = {
-    ("POST", "/members/{member_id}/unlocking"): {"reason": "x"},
-    ("POST", "/sessions/current/step-up"): {"password": PASSWORD},
-    ("POST", "/cases"): new_case(),
-    ("PATCH", "/cases/{case_id}/groups/{group}"): {"summary": "x"},
-    ("PUT", "/cases/{case_id}/assignments"): {"members": [str(uuid4())]},
-    ("POST", "/reassignments"): {"from": str(uuid4()), "to": [str(uuid4())]},
-    ("POST", "/cases/{case_id}/closure"): {"reason": "x"},
-    ("POST", "/cases/{case_id}/reopening"): {"reason": "x"},
-    ("POST", "/cases/{case_id}/break-glass"): {"reason": "x", "purpose": "support"},
-    ("POST", "/cases/{case_id}/follow-ups"): follow_up("accueil", "intake"),
-    ("POST", "/follow-ups/{follow_up_id}/corrections"): {"reason": "x", "content": {"social": "x"}},
-    ("POST", "/cases/{case_id}/handoffs"): handoff("identity"),
-    ("POST", "/handoffs/{handoff_id}/consent"): consent({"content_digest": "00" * 32}),
-    ("POST", "/handoffs/{handoff_id}/sending"): None,
-    ("POST", "/handoffs/{handoff_id}/acceptance"): {},
-    ("POST", "/handoffs/{handoff_id}/refusal"): {"reason_code": "no_capacity", "next_step": "none"},
-    ("POST", "/handoffs/{handoff_id}/outcome"): {"state": "attended"},
-    ("POST", "/handoffs/{handoff_id}/cancellation"): None,
-    ("POST", "/consents/{consent_id}/withdrawal"): {"means": "oral"},
-    ("POST", "/search"): {"name": "x"},
-    ("PUT", "/drafts/{draft_id}"): {"case_id": str(uuid4()), "content": {}},
-    ("DELETE", "/drafts/{draft_id}"): None,
-}
 QUERIES = {("GET", "/handoffs"): {"box": "sent"}, ("GET", "/drafts"): {"case_id": str(uuid4())}}
 # A session that waits for its second factor may complete or end itself, nothing else.
 OWN = {("POST", "/sessions/current/second-factor"), ("DELETE", "/sessions/current")}
@@ -59,15 +34,31 @@ def _closed_routes(centre: Centre) -> list[tuple[str, str]]:
     return sorted(found)
 
 
+async def _bodies(centre: Centre) -> dict[tuple[str, str], Any]:
+    """A body that each route would accept, by the document: nothing but the session can be what it refuses."""
+    document = (await centre.http.get("/api/openapi.json")).json()
+    bodies = {
+        (method.upper(), path.removeprefix("/api/v1")): operation["requestBody"]["content"][
+            "application/json"
+        ]
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        if "requestBody" in operation
+    }
+    examples = {route: next(iter(body["examples"].values()))["value"] for route, body in bodies.items()}
+    return {**examples, ("PATCH", "/cases/{case_id}/groups/{group}"): {"summary": "x"}}
+
+
 async def _try_all(client: Client) -> None:
     routes = [route for route in _closed_routes(client.centre) if route not in OWN]
     assert len(routes) >= 18
+    bodies = await _bodies(client.centre)
     for method, template in routes:
         path = template.replace("{group}", "social")
         path = re.sub(r"\{\w+\}", lambda _: str(uuid4()), path)
         headers = {"if-match": '"0"'}
         query = QUERIES.get((method, template), {})
-        body = None if method == "GET" else BODIES[method, template]
+        body = bodies.get((method, template))
         answer = await client.request(method, path, json=body, headers=headers, params=query)
         assert_problem(answer, 401, "not_signed_in")
 
