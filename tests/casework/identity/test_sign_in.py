@@ -1,5 +1,6 @@
 """Signing in: password, code, role; what is refused says nothing, and is written down."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -92,6 +93,16 @@ async def test_a_code_is_good_once(centre: Centre) -> None:
     refused, *others = await centre.journal("avec", action="session.second_factor", outcome="denied")
     assert refused["entry"]["reason"] == "credentials"
     assert others == []
+
+
+async def test_of_many_sessions_given_one_code_at_once_one_opens(centre: Centre) -> None:
+    waiting = [await _begun(centre, "avec.social") for _ in range(8)]
+    code = centre.code("avec.social")
+    answers = await asyncio.gather(*(_give(centre, headers, code) for headers in waiting))
+    # After five that were refused the others wait.
+    assert sorted(answer.status_code for answer in answers) == [200, *[401] * 5, *[429] * 2]
+    opened = [(await centre.http.get("/api/v1/me", headers=headers)).status_code for headers in waiting]
+    assert sorted(opened) == [200, *[401] * 7]
 
 
 async def test_a_session_is_completed_once(centre: Centre) -> None:
