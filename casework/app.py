@@ -55,20 +55,9 @@ def create_app(deployment: Deployment) -> Litestar:
         UnmarkedRoute: a route says neither `requires`, nor `signed_in`, nor `public`.
 
     """
-    integration, upkeep = Integration(deployment), Upkeep(deployment)
-
-    @asynccontextmanager
-    async def running(_app: Litestar) -> AsyncIterator[None]:
-        integration.start()
-        upkeep.start()
-        yield
-        # First: the last round of integration takes what a sweep told the journal.
-        await upkeep.stop()
-        await integration.stop()
-
     app = Litestar(
         route_handlers=list(ROUTES),
-        lifespan=[running],
+        lifespan=[_running],
         middleware=[],
         request_class=JsonRequest,
         before_request=_before_every_route,
@@ -79,10 +68,22 @@ def create_app(deployment: Deployment) -> Litestar:
         logging_config=None,
     )
     app.state.deployment = deployment
-    app.state.integration = integration
     _require_marks(app)
     app.asgi_handler = secure_headers(access_log(app.asgi_handler))
     return app
+
+
+@asynccontextmanager
+async def _running(app: Litestar) -> AsyncIterator[None]:
+    deployment: Deployment = app.state.deployment
+    integration, upkeep = Integration(deployment), Upkeep(deployment)
+    app.state.integration = integration
+    integration.start()
+    upkeep.start()
+    yield
+    # First: the last round of integration takes what a sweep told the journal.
+    await upkeep.stop()
+    await integration.stop()
 
 
 async def _before_every_route(request: Request[Any, Any, Any]) -> Response[None] | None:

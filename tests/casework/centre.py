@@ -1,11 +1,11 @@
 """A whole centre for tests: four organisations, their members and partners, the app, and signed-in clients."""
 
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from ipaddress import ip_network
 from itertools import permutations
 from pathlib import Path
@@ -23,7 +23,7 @@ from casework.app import create_app
 from casework.clock import Clock
 from casework.database import UnitOfWork
 from casework.deployment import Deployment, assemble, dismantle
-from casework.identity import sessions
+from casework.identity import sessions, sign_in
 from casework.identity.members import NewAccount, Position, prepare_account
 from casework.identity.sessions import SignedIn, Token
 from casework.journal import Journal
@@ -32,8 +32,9 @@ from casework.organisations.partners import own_chain, remember_partner
 from casework.routing import decode_token
 from casework.schema import migrate
 from casework.settings import Settings
-from crypto.password import FLOOR_PARAMS
+from crypto.password import FLOOR_PARAMS, KdfParams, stretch
 from crypto.pepper import create_pepper_file
+from crypto.secret import Secret
 from policies.engine import Engine, EngineFailure
 from policies.vocabulary import Profession, Role
 from tests.casework.administrator import Administrator
@@ -247,6 +248,29 @@ def _known_engine(slug: str, orgs: Iterable[str], *, alarm: Alarm | None = None)
     return _engine(slug, frozenset(orgs), alarm)
 
 
+# Applications that no centre has at the moment: their routes take longer to make than anything else of one.
+_idle: list[Litestar] = []
+
+
+@contextmanager
+def _application(deployment: Deployment) -> Iterator[Litestar]:
+    """The application, of this deployment for a while."""
+    app = _idle.pop() if _idle else create_app(deployment)
+    app.state.deployment = deployment
+    yield app
+    _idle.append(app)
+
+
+@lru_cache(maxsize=512)
+def _stretched(password: str, salt: bytes, params: KdfParams) -> bytes:
+    return stretch(password, salt, params).reveal()
+
+
+def _stretch_once(password: str, salt: bytes, params: KdfParams) -> Secret:
+    """What `stretch` gives: a process stretches each password with each salt once, and not at each sign-in."""
+    return Secret(_stretched(password, salt, params))
+
+
 @dataclass(frozen=True)
 class Foundation:
     """A founded database and what stands beside it, to copy for each test."""
@@ -314,8 +338,8 @@ async def open_centre(folder: Path, foundation: Foundation, urls: Urls) -> Async
     with patch.object(Engine, "load", _known_engine):
         deployment = await assemble(settings, clock, FLOOR_PARAMS)
     await deployment.shreds.create()
-    app = create_app(deployment)
-    transport = httpx.ASGITransport(app, client=("127.0.0.1", 50_000))
-    async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://centre") as http:
-        yield Centre(deployment, app, clock, foundation.founded, all_accounts(), http, urls)
+    with _application(deployment) as app, patch.object(sign_in, "stretch", _stretch_once):
+        transport = httpx.ASGITransport(app, client=("127.0.0.1", 50_000))
+        async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://centre") as http:
+            yield Centre(deployment, app, clock, foundation.founded, all_accounts(), http, urls)
     await dismantle(deployment)
