@@ -204,8 +204,11 @@ class SqliteDatabase(Database):
         except BaseException as error:  # noqa: BLE001 - delivered to the one who asked
             job.error = error
             self.unit_failed(error)
-            # A full disk makes SQLite roll back everything: then this raises and the whole batch fails.
-            raw.execute("ROLLBACK TO unit")
+            try:
+                raw.execute("ROLLBACK TO unit")
+            except sqlite3.Error:
+                # A full disk makes SQLite roll back everything: the whole batch fails, and of that.
+                raise error from None
         raw.execute("RELEASE unit")
 
 

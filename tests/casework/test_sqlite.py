@@ -20,7 +20,7 @@ from casework.errors import NotSignedIn
 from casework.identity import sessions, sign_in
 from casework.identity.sessions import PendingSession, Token
 from casework.journal import Who
-from casework.outages import CommitFailed
+from casework.outages import CommitFailed, StorageFull
 from casework.routing import decode_token
 from casework.sqlite import UNITS_PER_COMMIT, SqliteDatabase, make_engine, sessions_file, set_pragmas
 from crypto.password import FLOOR_PARAMS
@@ -230,8 +230,8 @@ async def test_a_full_disk_fails_the_unit_and_the_next_one_works_once_there_is_s
     async with one_commit(database):
         tasks = [asyncio.create_task(database.unit(work)) for work in (put(1), fill, put(2))]
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-    # SQLite itself rolls the whole transaction back: the neighbour before is told that it failed.
-    assert [type(found) for found in outcomes[:2]] == [CommitFailed, OperationalError]
+    # SQLite itself rolls the whole transaction back: the neighbour before is told that it failed, and of what.
+    assert [type(found) for found in outcomes[:2]] == [StorageFull, OperationalError]
     kept = [found for found in outcomes if isinstance(found, int)]
     assert numbers(database_place) == kept
 
