@@ -56,6 +56,7 @@ ACTIONS = {
     Action.CASE_BREAK_GLASS: "demander un accès d’urgence",
     Action.CASE_EXPORT_PREPARE: "préparer une copie",
     Action.CASE_EXPORT_APPROVE: "approuver une copie",
+    Action.CASE_ERASURE_PREPARE: "préparer un effacement",
     Action.CONSENT_RECORD: "recueillir un accord",
     Action.CONSENT_WITHDRAW: "enregistrer un retrait d’accord",
     Action.HANDOFF_DRAFT: "préparer un relais",
@@ -77,6 +78,7 @@ ACTIONS = {
     Action.KEY_RECOVER: "récupérer des clés",
     Action.POLICY_PROPOSE: "proposer des règles",
     Action.POLICY_APPROVE: "approuver des règles",
+    Action.ERASURE_READ: "suivre les effacements",
     Action.ERASURE_APPROVE: "approuver un effacement",
     Action.KEY_RECOVER_APPROVE: "approuver une récupération de clés",
 }

@@ -76,6 +76,7 @@ _RELATIONS = {"affectés": Fact.MINE, "équipe": Fact.MY_TEAM, "urgence": Fact.G
 
 _CHANGE_KINDS = {
     Action.POLICY_APPROVE: ChangeKind.POLICY,
+    Action.ERASURE_READ: ChangeKind.ERASURE,
     Action.ERASURE_APPROVE: ChangeKind.ERASURE,
     Action.KEY_RECOVER_APPROVE: ChangeKind.KEY_RECOVERY,
 }

@@ -133,6 +133,7 @@ class Action(StrEnum):
     CASE_BREAK_GLASS = "case.break_glass"
     CASE_EXPORT_PREPARE = "case.export_prepare"
     CASE_EXPORT_APPROVE = "case.export_approve"
+    CASE_ERASURE_PREPARE = "case.erasure_prepare"
     CONSENT_RECORD = "consent.record"
     CONSENT_WITHDRAW = "consent.withdraw"
 
@@ -157,6 +158,7 @@ class Action(StrEnum):
     POLICY_PROPOSE = "policy.propose"
 
     POLICY_APPROVE = "policy.approve"
+    ERASURE_READ = "erasure.read"
     ERASURE_APPROVE = "erasure.approve"
     KEY_RECOVER_APPROVE = "key.recover_approve"
 
@@ -179,6 +181,8 @@ ORG_ACTIONS = frozenset(
         Action.POLICY_PROPOSE,
     }
 )
-CHANGE_ACTIONS = frozenset({Action.POLICY_APPROVE, Action.ERASURE_APPROVE, Action.KEY_RECOVER_APPROVE})
+CHANGE_ACTIONS = frozenset(
+    {Action.POLICY_APPROVE, Action.ERASURE_READ, Action.ERASURE_APPROVE, Action.KEY_RECOVER_APPROVE}
+)
 HANDOFF_ACTIONS = frozenset(action for action in Action if action.startswith("handoff."))
 CASE_ACTIONS = frozenset(Action) - ORG_ACTIONS - CHANGE_ACTIONS - HANDOFF_ACTIONS

@@ -26,7 +26,16 @@ from policies.vocabulary import (
     Stage,
     Status,
 )
-from tests.policies.situations import AT_BEST, AT_WORST, MEMBERS, ORGS, engine_of, handoff, member
+from tests.policies.situations import (
+    AT_BEST,
+    AT_WORST,
+    MEMBERS,
+    ORGS,
+    WORKING_DAY,
+    engine_of,
+    handoff,
+    member,
+)
 
 each_org = pytest.mark.parametrize("org", ORGS)
 
@@ -225,7 +234,7 @@ def test_withdrawal_of_consent_is_allowed_off_hours_on_conflict_and_in_every_sta
 @each_org
 def test_nobody_approves_what_she_proposed(org: str) -> None:
     for asker in members(org):
-        for action in CHANGE_ACTIONS:
+        for action in CHANGE_ACTIONS - {Action.ERASURE_READ}:
             for kind in ChangeKind:
                 mine = ChangeFacts(kind=kind, mine=True)
                 assert not engine_of(org).decide_change(asker, action, mine, AT_BEST).allowed
@@ -257,6 +266,35 @@ def test_a_copy_is_prepared_by_a_holder_and_approved_by_a_dpo_who_did_not_prepar
     assert not preparing & approving
     prepared = replace(FOR_RIGHTS, self_target=True)
     assert not engine.decide_case(member(org, Role.DPO), Action.CASE_EXPORT_APPROVE, MINE, prepared).allowed
+
+
+@each_org
+def test_an_erasure_is_prepared_by_who_works_on_the_case_and_approved_by_a_dpo_who_did_not(org: str) -> None:
+    engine = engine_of(org)
+    preparing = {asker.role for asker in members(org) if _may(asker, Action.CASE_ERASURE_PREPARE)}
+    for mine, roles in ((False, {Role.DPO}), (True, set())):
+        change = ChangeFacts(kind=ChangeKind.ERASURE, mine=mine)
+        approving = {
+            asker.role
+            for asker in members(org)
+            if engine.decide_change(asker, Action.ERASURE_APPROVE, change, AT_BEST).allowed
+        }
+        assert approving == roles
+    assert Role.SUPERVISOR in preparing
+    assert preparing.isdisjoint({Role.DPO, Role.CUSTODIAN, Role.AUDITOR})
+    for_support = replace(AT_BEST, purpose=Purpose.SUPPORT)
+    for asker in members(org):
+        assert not engine.decide_case(asker, Action.CASE_ERASURE_PREPARE, MINE, for_support).allowed
+
+
+@each_org
+def test_an_erasure_is_followed_by_the_dpo_and_by_who_prepared_it_alone(org: str) -> None:
+    engine = engine_of(org)
+    for asker in members(org):
+        for mine in (False, True):
+            change = ChangeFacts(kind=ChangeKind.ERASURE, mine=mine)
+            decision = engine.decide_change(asker, Action.ERASURE_READ, change, WORKING_DAY)
+            assert decision.allowed is (mine or asker.role is Role.DPO)
 
 
 def _may(asker: Asker, action: Action) -> bool:
