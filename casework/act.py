@@ -23,7 +23,7 @@ from casework.keyring import Keyring
 from crypto.drop import DropPublic
 from crypto.signing import SigningKey
 from policies.engine import Decision, Engine
-from policies.facts import Asker, CaseFacts, Context, HandoffFacts
+from policies.facts import Asker, CaseFacts, ChangeFacts, Context, HandoffFacts
 from policies.vocabulary import Action, Advice, Profession, Purpose, Role
 
 # What a member is taken to do when her request names no purpose; it is recorded as self-asserted.
@@ -98,6 +98,9 @@ class Act:
 
     def decide_handoff(self, action: Action, facts: HandoffFacts) -> Decision:
         return self.engine.decide_handoff(self.asker, action, facts, self.context)
+
+    def decide_change(self, action: Action, facts: ChangeFacts, *, reason: bool = False) -> Decision:
+        return self.engine.decide_change(self.asker, action, facts, self._with_reason(reason=reason))
 
     def require_org(self, action: Action, *, reason: bool = False, self_target: bool = False) -> Decision:
         """Raise Forbidden unless the member may do this in her organisation; `self_target`: to herself."""

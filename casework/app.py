@@ -22,6 +22,7 @@ from casework.logs import access_log
 from casework.organisations.routes import ROUTES as ORGANISATIONS
 from casework.problems import answer
 from casework.query_input import require_plain_query
+from casework.rights.routes import ROUTES as RIGHTS
 from casework.upkeep import Upkeep
 from casework.web.api_page import ROUTES as API_PAGE
 from casework.web.api_page import openapi_config
@@ -38,6 +39,7 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     *FOLLOW_UPS,
     *DRAFTS,
     *HANDOFFS,
+    *RIGHTS,
     *AUDIT_REVIEW,
     *API_PAGE,
     *HEALTH,

@@ -23,6 +23,8 @@ class Column(Enum):
     HANDOFF_MANIFEST = (5, 1)
     JOURNAL_DETAIL = (6, 1)
     DRAFT = (7, 1)
+    ERASURE_MOTIVE = (8, 1)
+    ERASURE_CERTIFICATE = (8, 2)
     MEMBER_NOTE = (9, 1)
 
     def __init__(self, table: int, column: int) -> None:

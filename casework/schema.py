@@ -13,7 +13,8 @@ import casework.drafts.tables
 import casework.follow_ups.tables
 import casework.handoffs.tables
 import casework.identity.tables
-import casework.organisations.tables  # noqa: F401 - these seven register every table
+import casework.organisations.tables
+import casework.rights.tables  # noqa: F401 - these eight register every table
 import migrations
 from casework import postgres, sqlite
 

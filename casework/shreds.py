@@ -2,11 +2,13 @@
 
 It is its own SQLite file or its own PostgreSQL database, outside the main backup. `add` commits at once, before
 the unit of work it serves: an orphan left by a unit that then failed is harmless, a key without
-its half never exists.
+its half never exists. `erase` comes the other way round, once the rows are gone from the database for good; and
+what it erased it lists, for a database that is restored from before knows nothing of it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,7 +35,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import SingletonThreadPool
 
-from casework.column_types import Id, raw_id
+from casework.column_types import Id, Moment, raw_id
 from casework.database import NAMING_CONVENTION, UnsafeDatabase
 from casework.postgres import make_engine, unsafe_durability
 from casework.sqlite import Pragmas, set_pragmas
@@ -52,7 +54,20 @@ shred = Table(
     Index("ix_shred_purpose", "org_id", "purpose", "owner_id", "part"),
 )
 
+# Whose halves were destroyed on purpose: a restored database that still has them must lose them again.
+erased = Table(
+    "erased",
+    shreds_metadata,
+    Column("org_id", Id, primary_key=True),
+    Column("owner_id", Id, primary_key=True),
+    Column("erased_at", Moment, nullable=False),
+)
+
 PSEUDONYM = "pseudonym"
+# How long a copy of the store may be kept: after it an erasure has reached the last of them.
+COPIES_KEPT = timedelta(days=30)
+# How many owners one statement names.
+_AT_ONCE = 500
 
 
 def half_purpose(group: str, number: int) -> str:
@@ -156,6 +171,47 @@ class ShredStore:
                 raise
         return {(owner, purpose): part for owner, purpose, part in found}
 
+    def erase(self, org_id: UUID, owners: Iterable[UUID], now: datetime) -> int:
+        """Destroy every half of these owners and list them as erased, in one commit; returns how many halves.
+
+        Only after the database has committed that their rows are gone. Doing it again changes nothing.
+        """
+        wanted = set(owners)
+        these = erased.c.org_id == org_id, erased.c.owner_id.in_(wanted)
+        with self._engine.begin() as connection:
+            gone = connection.execute(
+                delete(shred).where(shred.c.org_id == org_id, shred.c.owner_id.in_(wanted))
+            ).rowcount
+            listed = set(connection.execute(select(erased.c.owner_id).where(*these)).scalars())
+            new = [{"org_id": org_id, "owner_id": owner, "erased_at": now} for owner in wanted - listed]
+            if new:
+                connection.execute(insert(erased), new)
+        return gone
+
+    def erased_of(self, org_id: UUID) -> set[UUID]:
+        """Whose halves an organisation has had destroyed on purpose."""
+        with self._engine.connect() as connection:
+            return set(
+                connection.execute(select(erased.c.owner_id).where(erased.c.org_id == org_id)).scalars()
+            )
+
+    def discard(self, org_id: UUID, owners: Sequence[UUID]) -> int:
+        """Destroy the halves of owners that no database has; returns how many. They are not listed as erased."""
+        gone = 0
+        for first in range(0, len(owners), _AT_ONCE):
+            some = owners[first : first + _AT_ONCE]
+            with self._engine.begin() as connection:
+                gone += connection.execute(
+                    delete(shred).where(shred.c.org_id == org_id, shred.c.owner_id.in_(some))
+                ).rowcount
+        return gone
+
+    def count(self, org_id: UUID, owners: Iterable[UUID]) -> int:
+        """How many halves these owners have."""
+        query = select(shred.c.purpose).where(shred.c.org_id == org_id, shred.c.owner_id.in_(set(owners)))
+        with self._engine.connect() as connection:
+            return len(connection.execute(query).all())
+
     def owned(self, org_id: UUID) -> set[tuple[UUID, str]]:
         """(owner, purpose) of every half of an organisation that is there."""
         query = select(shred.c.owner_id, shred.c.purpose).where(shred.c.org_id == org_id)
@@ -170,6 +226,21 @@ class ShredStore:
                 return connection.execute(query).first() is not None
         async with self._async.connect() as asynchronous:
             return (await asynchronous.execute(query)).first() is not None
+
+    async def every_erased(self) -> dict[UUID, set[UUID]]:
+        """By organisation: whose halves were destroyed on purpose. Makes the list where an old copy has none."""
+        await self.create()
+        query = select(erased.c.org_id, erased.c.owner_id)
+        if self._async is None:
+            with self._engine.connect() as connection:
+                rows = connection.execute(query).all()
+        else:
+            async with self._async.connect() as asynchronous:
+                rows = (await asynchronous.execute(query)).all()
+        found: dict[UUID, set[UUID]] = {}
+        for org_id, owner in rows:
+            found.setdefault(org_id, set()).add(owner)
+        return found
 
     def all_of(self, org_id: UUID, purpose: str) -> dict[bytes, bytes]:
         """An organisation's every half for a purpose, by the owner's bytes: one read for thousands of owners."""

@@ -1,6 +1,7 @@
 """What the service throws away: once a minute, in small units of work of its own, with its own rights."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from uuid import UUID
@@ -10,6 +11,7 @@ import structlog
 from casework.database import UnitOfWork
 from casework.deployment import Deployment
 from casework.identity import idempotency, limits, sessions
+from casework.rights.erasing import finish_erasures
 
 log = structlog.get_logger(__name__)
 
@@ -17,7 +19,7 @@ PERIOD_SECONDS = 60
 
 
 async def sweep(deployment: Deployment) -> None:
-    """Delete sessions, step-ups and counters that are over, and idempotency keys older than a day.
+    """Delete sessions, step-ups and counters that are over, and idempotency keys older than a day; finish erasures.
 
     Behind the wall each organisation is entered in turn. What the counters refused is told to the journal first.
     Each directory is read anew: what another process certified (a drop key, a removal) is known within the period.
@@ -27,6 +29,7 @@ async def sweep(deployment: Deployment) -> None:
         await deployment.database.unit(partial(sessions.forget_expired, org_id=org_id))
         await deployment.database.unit(partial(sessions.forget_step_ups, org_id=org_id))
         await deployment.database.unit(partial(idempotency.forget_old, org_id=org_id))
+    await finish_erasures(deployment)
     await deployment.database.unit(lambda unit: limits.tell_and_forget(deployment, unit))
 
 
@@ -52,10 +55,15 @@ class Upkeep:
                 await self._task
 
     async def _run(self) -> None:
+        # What a kill left half erased is finished at once.
+        await self._try(finish_erasures)
         while True:
             # First the wait: a service that starts has people waiting.
             await asyncio.sleep(PERIOD_SECONDS)
-            try:
-                await sweep(self._deployment)
-            except Exception as error:  # noqa: BLE001 - the timer must outlive a database that goes away
-                log.error("sweep_failed", error=type(error).__name__)
+            await self._try(sweep)
+
+    async def _try(self, work: Callable[[Deployment], Awaitable[None]]) -> None:
+        try:
+            await work(self._deployment)
+        except Exception as error:  # noqa: BLE001 - the timer must outlive a database that goes away
+            log.error("sweep_failed", error=type(error).__name__)

@@ -2,7 +2,6 @@
 
 import io
 import tarfile
-from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
@@ -23,11 +22,11 @@ from casework.dumps import copy_of, engine_of
 from casework.journal import Deed, Journal, Who
 from casework.organisations.deployments import find_mark
 from casework.settings import Settings, from_environment
+from casework.shreds import COPIES_KEPT
 from casework.signers import load_signer
 from crypto.recovery import recovery_key, split_seed
 from crypto.secret import Secret
 
-KEEP_SHREDS = timedelta(days=30)
 _KEY_USE = (
     "À remettre sur papier à une seule personne, hors de ce serveur et de qui l’administre, si possible une par\n"
     "organisation. Deux parts réunies ouvrent les sauvegardes ; une seule n’apprend rien.\n"
@@ -88,7 +87,7 @@ def backup(folder: Path) -> None:
     click.echo(
         "N’y sont pas : les sessions, et le secret de CASEWORK_PEPPER_FILE, à garder ailleurs, une fois."
     )
-    for path in old_shreds(folder, now - KEEP_SHREDS):
+    for path in old_shreds(folder, now - COPIES_KEPT):
         click.echo(
             f"Attention : {path.name} a plus de 30 jours ; effacez-le, ou ce qui a été effacé reste lisible.",
             err=True,

@@ -1,13 +1,26 @@
 """The memory of what was done under a client's Idempotency-Key: kept 24 hours, neither the key nor a body."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import Integer, LargeBinary, String, and_, bindparam, delete, select, text, tuple_, update
+from sqlalchemy import (
+    Connection,
+    Integer,
+    LargeBinary,
+    String,
+    and_,
+    bindparam,
+    delete,
+    select,
+    text,
+    tuple_,
+    update,
+)
 
 from casework.column_types import Id, Moment
 from casework.database import UnitOfWork
@@ -120,6 +133,13 @@ def _values(act: "Act", use: Use) -> dict[str, Any]:
         "mac": use.body_mac,
         "now": act.unit.now,
     }
+
+
+def forget(connection: Connection, org_id: UUID, resources: Collection[UUID]) -> None:
+    """Delete what is remembered of requests that made or moved these resources."""
+    connection.execute(
+        delete(idempotency).where(idempotency.c.org_id == org_id, idempotency.c.resource_id.in_(resources))
+    )
 
 
 def forget_old(unit: UnitOfWork, org_id: UUID) -> None:

@@ -274,6 +274,20 @@ def is_member(connection: Connection, org_id: UUID, member: UUID) -> bool:
     return connection.execute(query).first() is not None
 
 
+def memberships_of(connection: Connection, org_id: UUID, account_id: UUID) -> set[UUID]:
+    """Every membership that a person has, or had, in an organisation: whatever her role, she is one person."""
+    query = select(membership.c.id).where(
+        membership.c.org_id == org_id, membership.c.account_id == account_id
+    )
+    return set(connection.execute(query).scalars())
+
+
+def role_of(connection: Connection, org_id: UUID, member: UUID) -> str:
+    """The role of a member that the organisation has, or had."""
+    query = select(membership.c.role).where(membership.c.org_id == org_id, membership.c.id == member)
+    return str(connection.execute(query).scalar_one())
+
+
 def colleagues(connection: Connection, org_id: UUID) -> list[Colleague]:
     """Every membership of the organisation by login, those that ended included."""
     rows = connection.execute(

@@ -148,6 +148,19 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "by_whoever_accepts": {},
         "for_a_colleague": {"members": ["01936c00-0000-7000-8000-000000000002"]},
     },
+    "prepare_erasure": {
+        "example": {
+            "kind": "erasure",
+            "case_id": "01936c00-0000-7000-8000-000000000001",
+            "basis": "objection",
+            "reason": "Demande écrite, remise en main propre ; identité vérifiée.",
+        }
+    },
+    "approve_erasure": {"example": {"basis": "objection"}},
+    "refuse_erasure": {
+        "there_is_no_right": {"ground": "not_entitled"},
+        "it_must_be_kept": {"ground": "legal_hold", "until": "2027-06-30T00:00:00Z"},
+    },
     "refuse": {"example": {"reason_code": "no_capacity", "next_step": "try_another_service"}},
     "report_outcome": {"example": {"state": "attended"}},
     "withdraw": {"example": {"means": "oral"}},

@@ -33,24 +33,31 @@ def _of_a_handoff(handoff: str, *operations: str) -> tuple[Link, ...]:
     return tuple(Link(name, {"handoff_id": handoff}) for name in operations)
 
 
+def _of_a_request(request: str, *operations: str) -> tuple[Link, ...]:
+    return tuple(Link(name, {"request_id": request}) for name in operations)
+
+
 LINKS: Final[dict[str, tuple[Link, ...]]] = {
     "list_members": tuple(
         Link(name, {"member_id": _FIRST})
         for name in ("unlock_member", "begin_renewal", "confirm_renewal", "grant_keys")
     ),
-    "create_case": _of_a_case(
-        _ID,
-        "view_case",
-        "record_follow_up",
-        "list_follow_ups",
-        "view_assignments",
-        "set_assignments",
-        "draft_handoff",
-        "close_case",
-        "break_glass",
-        "restrict_case",
-        "write_note",
-        "list_notes",
+    "create_case": (
+        *_of_a_case(
+            _ID,
+            "view_case",
+            "record_follow_up",
+            "list_follow_ups",
+            "view_assignments",
+            "set_assignments",
+            "draft_handoff",
+            "close_case",
+            "break_glass",
+            "restrict_case",
+            "write_note",
+            "list_notes",
+        ),
+        Link("prepare_erasure", {}, {"kind": "erasure", "case_id": _ID}),
     ),
     "list_cases": _of_a_case(_FIRST, "view_case", "list_follow_ups", "break_glass"),
     "view_case": (
@@ -117,6 +124,10 @@ LINKS: Final[dict[str, tuple[Link, ...]]] = {
         Link("read_proof", {"entry_id": _ENTRY}),
     ),
     "report_outcome": _of_a_handoff(_HANDOFF, "report_outcome"),
+    "prepare_erasure": _of_a_request(_ID, "view_request", "approve_erasure", "refuse_erasure"),
+    "list_requests": _of_a_request(_FIRST, "view_request", "view_certificate"),
+    "approve_erasure": _of_a_request(_ID, "view_request", "view_certificate"),
+    "refuse_erasure": _of_a_request(_ID, "view_request"),
     "read_entries": (Link("read_proof", {"entry_id": _FIRST}),),
 }
 

@@ -47,6 +47,7 @@ TAGS: Final = {
     "search": "Finding a case by what is known of a person.",
     "handoffs": "Handing a case over to another organisation, with consent.",
     "consents": "Withdrawing a consent.",
+    "rights-requests": "Erasing a case: prepared by one member, decided by another, certified.",
     "requests": "First requests and where they were referred to.",
     "directory": "The catalogue of services.",
     "journal": "Reading and verifying the journal.",

@@ -9,6 +9,8 @@ from schemathesis import Case
 
 from tests.casework import story
 from tests.casework.centre import PASSWORD, Centre, Client
+from tests.casework.rights.requests import approve, wanted
+from tests.casework.rights.requests import prepare as prepare_erasure
 
 Body = Callable[[Case], dict[str, Any]]
 GROUPS = ("identity", "social")
@@ -43,6 +45,8 @@ async def prepare(centre: Centre) -> Things:
     _, given = await story.hand_over(social, source, *GROUPS)
     await story.accept(await centre.sign_in(RECEIVER), sent[0])
     taken_up, secret, words = await _renew(centre)
+    asked, decided, certified = [await _ask_for_erasure(social) for _ in range(3)]
+    await approve(await centre.sign_in("avec.dpo", step_up=True), certified)
     composed, thrown_away = [await _compose(social, case) for _ in range(2)]
     await centre.integrate()
     auditor = await centre.sign_in("avec.auditor")
@@ -56,7 +60,10 @@ async def prepare(centre: Centre) -> Things:
             "entry_id": entry["id"],
             "member_id": str(centre.member("avec.psychologist")),
             "draft_id": composed,
+            "request_id": asked,
         },
+        "approve_erasure": {"request_id": decided},
+        "view_certificate": {"request_id": certified},
         "delete_draft": {"draft_id": thrown_away},
         "close_case": {"case_id": closing},
         "restrict_case": {"case_id": restricting},
@@ -75,7 +82,7 @@ async def prepare(centre: Centre) -> Things:
         "refuse": {"handoff_id": sent[2]},
     }
     bodies = {
-        **_bodies(centre, case, draft),
+        **_bodies(centre, case, draft, await story.open_case(social)),
         "take_up_renewal": lambda _: {"login": WAITS, "secret": secret, "new_password": story.PASSPHRASE},
         "confirm_renewal": lambda _: {"words": taken_up},
         "grant_keys": lambda _: {"words": words},
@@ -95,6 +102,10 @@ async def _renew(centre: Centre) -> tuple[str, str, str]:
     return " ".join(taken_up), secret, " ".join(words)
 
 
+async def _ask_for_erasure(client: Client) -> str:
+    return await prepare_erasure(client, await story.open_case(client))
+
+
 async def _restricted(centre: Centre, client: Client) -> str:
     """A case that three are named for, so that one can be taken away."""
     case = await story.open_case(client)
@@ -110,7 +121,7 @@ async def _compose(client: Client, case: str) -> str:
     return draft
 
 
-def _bodies(centre: Centre, case: str, draft: dict[str, Any]) -> Mapping[str, Body]:
+def _bodies(centre: Centre, case: str, draft: dict[str, Any], erasable: str) -> Mapping[str, Body]:
     worker, colleague = str(centre.member(WORKER)), str(centre.member("avec.jurist"))
     # Nobody loses a case by it: she has none.
     leaves = str(centre.member("avec.psychologist"))
@@ -138,5 +149,8 @@ def _bodies(centre: Centre, case: str, draft: dict[str, Any]) -> Mapping[str, Bo
         "give_consent": lambda case: story.consent(
             draft if case.path_parameters["handoff_id"] == draft["id"] else case.body
         ),
+        "prepare_erasure": lambda _: wanted(erasable),
+        "approve_erasure": lambda _: {"basis": "objection"},
+        "refuse_erasure": lambda _: {"ground": "not_entitled"},
         "accept": lambda _: {"members": [str(centre.member(RECEIVER))]},
     }

@@ -127,6 +127,25 @@ CLEAR_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "version": _VERSION,
         "saved_at": "order of a member's own drafts",
     },
+    "erasure": {
+        "org_id": _ORG,
+        "id": _ID,
+        "case_id": "which case is to be erased, by an id that says nothing; forgotten once it is",
+        "state": "what was decided: a case is deleted and halves are destroyed by it, without any key",
+        "basis": "one of six words of the law",
+        "prepared_by": "who prepared it may not approve it",
+        "prepared_at": _MADE_AT,
+        "decided_by": _MEMBER,
+        "decided_at": "the certificate says it",
+        "ground": "one of four words: a duty to keep stands in the way without any key",
+        "keep_until": "a duty to keep ends by it, without any key",
+        "completed_at": "thirty days after it no backup holds a half any more",
+    },
+    "erasure_owner": {
+        "org_id": _ORG,
+        "erasure_id": _ID,
+        "owner_id": "whose halves must still be destroyed, by an id that says nothing; gone when they are",
+    },
     "handoff": {
         "id": _ID,
         "from_org": "the wall and the moves need both parties",
@@ -274,6 +293,11 @@ CLEAR_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "owner_id": "a case's or a record's random id",
         "purpose": "which key or pseudonym it is half of",
         "part": "one random half: nothing without the other, which is sealed in the main database",
+    },
+    "erased": {
+        "org_id": _ORG,
+        "owner_id": "whose halves were destroyed, by an id that leads nowhere any more",
+        "erased_at": "when a copy of the store is older than it, its list lacks it",
     },
     "audit_checkpoint": {"log": _LOG, "size": _INDEX, "note": "a signed note, made to be shown"},
     "audit_detail": {

@@ -70,6 +70,14 @@ ROUTES: Final[dict[tuple[str, str], str | frozenset[Action]]] = {
     ("POST", "/api/v1/handoffs/{handoff_id:uuid}/outcome"): frozenset({Action.HANDOFF_OUTCOME}),
     ("POST", "/api/v1/handoffs/{handoff_id:uuid}/cancellation"): frozenset({Action.HANDOFF_CANCEL}),
     ("POST", "/api/v1/consents/{consent_id:uuid}/withdrawal"): frozenset({Action.CONSENT_WITHDRAW}),
+    ("POST", "/api/v1/rights-requests"): frozenset({Action.CASE_ERASURE_PREPARE}),
+    ("GET", "/api/v1/rights-requests"): frozenset({Action.ERASURE_READ}),
+    ("GET", "/api/v1/rights-requests/{request_id:uuid}"): frozenset({Action.ERASURE_READ}),
+    ("POST", "/api/v1/rights-requests/{request_id:uuid}/approval"): frozenset({Action.ERASURE_APPROVE}),
+    ("POST", "/api/v1/rights-requests/{request_id:uuid}/refusal"): frozenset({Action.ERASURE_APPROVE}),
+    ("GET", "/api/v1/rights-requests/{request_id:uuid}/certificate"): frozenset(
+        {Action.ERASURE_READ, Action.JOURNAL_DETAIL}
+    ),
     ("GET", "/api/v1/journal/entries"): frozenset({Action.JOURNAL_READ}),
     ("GET", "/api/v1/journal/checkpoint"): frozenset({Action.JOURNAL_VERIFY}),
     ("GET", "/api/v1/journal/entries/{entry_id:uuid}/proof"): frozenset({Action.JOURNAL_VERIFY}),

@@ -41,6 +41,8 @@ COLUMN_NUMBERS = {
     "JOURNAL_DETAIL": (6, 1),
     "DRAFT": (7, 1),
     "MEMBER_NOTE": (9, 1),
+    "ERASURE_MOTIVE": (8, 1),
+    "ERASURE_CERTIFICATE": (8, 2),
 }
 
 

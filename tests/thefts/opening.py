@@ -99,6 +99,15 @@ def _case_column(name: str, column: Column) -> Callable[[Loot, Keys], Iterator[R
     return opener
 
 
+def _erasure_column(name: str, column: Column) -> Callable[[Loot, Keys], Iterator[Record]]:
+    def opener(loot: Loot, keys: Keys) -> Iterator[Record]:
+        for row in loot.table("erasure"):
+            place = column.place(row.org_id, row.id, 1)
+            yield from _record(keys, row, name, "journal", None, place)
+
+    return opener
+
+
 def _follow_ups(loot: Loot, keys: Keys) -> Iterator[Record]:
     cases = {row.id: row.case_id for row in loot.table("follow_up")}
     for row in loot.table("follow_up_frame"):
@@ -196,6 +205,8 @@ OPENERS: Mapping[tuple[str, str], Callable[[Loot, Keys], Iterator[Record]]] = {
     ("handoff_side", "case_sealed"): _side_column("case_sealed", Column.HANDOFF_CASE),
     ("handoff_side", "reply"): _side_column("reply", Column.HANDOFF_REPLY),
     ("handoff_part", "part"): _parts,
+    ("erasure", "motive"): _erasure_column("motive", Column.ERASURE_MOTIVE),
+    ("erasure", "certificate"): _erasure_column("certificate", Column.ERASURE_CERTIFICATE),
     ("audit_detail", "sealed"): _details,
 }
 KEY_COLUMNS = {

@@ -21,9 +21,11 @@ class Stage(StrEnum):
     CONSENTED = "consented"
     SENT = "sent"
     LIVE = "live"
-    # No matter of a handoff: the case that is pointed at was closed, or restricted.
+    # No matter of a handoff: the case was closed or restricted, or its erasure is asked for or done.
     CLOSED = "closed"
     RESTRICTED = "restricted"
+    ERASURE_PREPARED = "erasure prepared"
+    ERASED = "erased"
 
 
 class Actor(StrEnum):
@@ -103,6 +105,7 @@ class Things:
     draft: str
     handoff: str
     consent: str
+    request: str
     digest: str
     entry: str
     tag: str
@@ -122,6 +125,7 @@ class Things:
             draft=_new(),
             handoff=_new(),
             consent=_new(),
+            request=_new(),
             entry=_new(),
         )
 

@@ -51,6 +51,7 @@ class Told:
     follow_ups: Mapping[str, str]
     drafts: Mapping[str, str]
     relays: Mapping[str, Relay]
+    requests: Mapping[Stage, str]
     entry: str
 
     def things(self, centre: Centre, actor: Actor, login: str | None, stage: Stage) -> Things:
@@ -68,6 +69,7 @@ class Told:
             draft=self.drafts.get(case, str(uuid4())),
             handoff=relay.handoff,
             consent=relay.consent,
+            request=self.requests.get(stage, str(uuid4())),
             digest=relay.digest,
             entry=self.entry,
             tag=RECALLED if is_recalled else TARGET,
@@ -92,7 +94,7 @@ class Told:
             return self.cases[CLOSED], self.relays[Stage.LIVE]
         if stage is Stage.RESTRICTED:
             return self.cases[RESTRICTED], self.relays[Stage.LIVE]
-        return self.cases[TARGET], self.relays[stage]
+        return self.cases[TARGET], self.relays.get(stage, self.relays[Stage.LIVE])
 
 
 async def tell(centre: Centre) -> Told:
@@ -129,6 +131,7 @@ async def tell(centre: Centre) -> Told:
     cases[CLOSED] = await _open_case(social, CLOSED, ("identity",))
     await social.post(f"/cases/{cases[CLOSED]}/closure", {"reason": "Suivi terminé."}, 200)
     cases[RESTRICTED] = await _restricted(centre, clients)
+    requests = await _ask_for_erasures(clients)
     await centre.integrate()
     page = await clients["avec.auditor"].get("/journal/entries?action=case.create&limit=1")
     pending = {actor: await _begin(centre, login) for actor, login in CAST[Side.SENDER].items()}
@@ -142,8 +145,27 @@ async def tell(centre: Centre) -> Told:
         follow_ups=follow_ups,
         drafts=drafts,
         relays=relays,
+        requests=requests,
         entry=page["items"][0]["id"],
     )
+
+
+async def _ask_for_erasures(clients: Mapping[str, Client]) -> dict[Stage, str]:
+    """Of two more cases of the same worker, under no name: one waits for an approval, the other is gone."""
+    requests = {}
+    for stage in (Stage.ERASURE_PREPARED, Stage.ERASED):
+        opened = {"public": "seeking", "identity": {"name_in_use": "Sans nom", "anonymous": True}}
+        case = (await clients["avec.social"].post("/cases", opened))["id"]
+        wanted = {
+            "kind": "erasure",
+            "case_id": case,
+            "basis": "objection",
+            "reason": text_of(TARGET, "motive"),
+        }
+        requests[stage] = (await clients["avec.social"].post("/rights-requests", wanted))["id"]
+    path = f"/rights-requests/{requests[Stage.ERASED]}/approval"
+    await clients["avec.dpo"].post(path, {"basis": "objection"}, 200)
+    return requests
 
 
 def text_of(tag: str, group: str) -> str:

@@ -23,6 +23,7 @@ from tests.journeys.matrix.rows import (
     journal,
     open_to_all,
     restriction,
+    rights,
 )
 
 ROWS: Final[tuple[Row, ...]] = (
@@ -33,6 +34,7 @@ ROWS: Final[tuple[Row, ...]] = (
     *follow_ups.ROWS,
     *drafts.ROWS,
     *handoffs.ROWS,
+    *rights.ROWS,
     *journal.ROWS,
     *open_to_all.ROWS,
 )
