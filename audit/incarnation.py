@@ -9,6 +9,7 @@ is what all incarnations of one log share.
 """
 
 import re
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection, delete, insert, select, update
 
@@ -31,6 +32,12 @@ def unmarked(origin: str) -> str:
 def marked(name: str, stamp: str) -> str:
     """The name of a deployment from a restore on; `stamp` is its moment in 14 digits (UTC)."""
     return f"{unmarked(name)}~{stamp}"
+
+
+def restored_at(origin: str) -> datetime | None:
+    """The moment of the restore that an origin's incarnation began with; None of the first one."""
+    mark = _MARK.search(origin)
+    return datetime.strptime(mark[0][1:], "%Y%m%d%H%M%S").replace(tzinfo=UTC) if mark is not None else None
 
 
 def is_earlier(origin: str, than: str) -> bool:

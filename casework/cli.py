@@ -18,6 +18,7 @@ from casework.commands.organisations import org
 from casework.commands.preparation import db, init
 from casework.commands.refusals import sentence, usage_sentence
 from casework.commands.restore import restore
+from casework.commands.rights import rights
 from casework.commands.rules import policy
 from casework.commands.serving import serve
 from casework.demo.commands import demo
@@ -43,6 +44,7 @@ for command in (
     import_,
     audit,
     policy,
+    rights,
     doctor,
     backup_key,
     backup,

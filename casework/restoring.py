@@ -4,7 +4,7 @@ What a backup lacks was signed and shown to auditors: so every log goes on as a 
 (audit.incarnation), whose first entry names the newest tree head that is known of the one that ended.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -29,6 +29,7 @@ from casework.journal import Deed, Journal, Who
 from casework.organisations.deployments import find_mark, rename_deployment
 from casework.organisations.founding import organisation_slugs
 from casework.organisations.partners import decode_chain, own_chain
+from casework.rights.erasing import replay
 from casework.signers import all_signers
 from crypto.directory import verify_directory
 from crypto.pepper import Peppers
@@ -38,23 +39,29 @@ _STAMP = "%Y%m%d%H%M%S"
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """The deployment's new name and journal keys, and what is known to be lost of each log and directory."""
+    """The deployment's new name and journal keys, and what is known to be lost of each log and directory.
+
+    `erased_again` says how many cases of each organisation were erased since the copy, and are again.
+    """
 
     name: str
     keys: Mapping[str, str]
     lost_entries: Mapping[str, int]
     lost_directory_entries: Mapping[str, int]
+    erased_again: Mapping[str, int]
 
 
 def begin_again(
     connection: Connection,
     state_dir: Path,
     peppers: Peppers,
+    erased: Mapping[UUID, Collection[UUID]],
     now: datetime,
     advance: Progress,
 ) -> Restored:
     """Verify logs and directories of a restored database and begin the next incarnation of each log.
 
+    `erased` is the shred store's list, by organisation: what the database still has of it is erased again.
     `state_dir` is the newest state there is; it learns of the new origins, and of the directories as they are now.
     Needs the schema's owner; everything in the database happens in the caller's transaction.
 
@@ -89,11 +96,14 @@ def begin_again(
         root = newest.root.hex() if newest.size else None
         new.record(unit, org, Who(uuid4()), Deed("log.restored", count=newest.size, policy_set=root))
         wait_again(connection, log, [_under(raw, new.origin(slug)) for raw in waiting])
+    erased_again = {
+        slug: _erase_again(unit, new, (org, slug), erased.get(org, ())) for org, slug in slugs.items()
+    }
     keys = {new.origin(slug): str(signers[log][0].key) for log, slug in logs.items()}
     rename_deployment(
         connection, new.origin(None), {org: keys[new.origin(slug)] for org, slug in slugs.items()}
     )
-    return Restored(new.origin(None), keys, lost_entries, lost_directory)
+    return Restored(new.origin(None), keys, lost_entries, lost_directory, erased_again)
 
 
 def integrate_restored(connection: Connection, state_dir: Path) -> list[Pending]:
@@ -106,6 +116,13 @@ def integrate_restored(connection: Connection, state_dir: Path) -> list[Pending]
     while pending := integrate(connection, signers, state):
         newest |= {one.log: one for one in pending}
     return list(newest.values())
+
+
+def _erase_again(unit: UnitOfWork, journal: Journal, org: tuple[UUID, str], erased: Collection[UUID]) -> int:
+    count = replay(unit, org[0], erased)
+    if count:
+        journal.record(unit, org, Who(uuid4()), Deed("erasure.replay", count=count))
+    return count
 
 
 def _newest(state: SignerState, head: Checkpoint, origin: str) -> Checkpoint:

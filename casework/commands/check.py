@@ -6,13 +6,14 @@ import click
 
 from audit.checkpoint import VerificationKey
 from casework.backups import Backup, BackupRefused, Part
+from casework.clock import Clock
 from casework.commands.journal import VerificationKeyType
 from casework.commands.opening import with_database
 from casework.commands.progress import progress
 from casework.database import Database
 from casework.integrity import Check, check_deployment
 from casework.settings import Settings
-from casework.shreds import ShredStore
+from casework.shreds import COPIES_KEPT, ShredStore
 
 
 @click.command(
@@ -66,4 +67,7 @@ def _check_backup(manifest: Path, key: VerificationKey) -> list[Check]:
                     Check(part.label, passed=True, words="le fichier est celui qui a été sauvegardé")
                 )
             advance(done, len(Part))
+    if made < Clock().now() - COPIES_KEPT:
+        words = "il a plus de 30 jours : effacez-le, ou ce qui a été effacé depuis reste lisible"
+        found.append(Check(f"{Part.SHREDS}, durée de conservation", passed=False, words=words))
     return found

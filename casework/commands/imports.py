@@ -13,7 +13,7 @@ from casework.clock import Clock
 from casework.commands.opening import CommandRefused
 from casework.commands.organisations import Login
 from casework.commands.progress import progress
-from casework.commands.secret_files import read_passwords
+from casework.commands.signing_in import ask
 from casework.imports import sending
 from casework.imports.checking import Checked, Line, check
 from casework.imports.errors import ImportRefused
@@ -22,8 +22,6 @@ from casework.imports.reading import MAX_BYTES, Sheet, read_sheet
 from casework.imports.sending import Outcome
 from casework.imports.session import Asker, make_client, session
 from casework.imports.template import template as template_text
-from policies.labels import ROLES
-from policies.vocabulary import Role
 
 _FAULTS_SHOWN = 200
 
@@ -61,7 +59,7 @@ def cases(file: Path, *, is_dry_run: bool, url: str, login: str | None, password
         return
     http = make_client(url)
     with progress_file(file, sheet.digest) as made:
-        asker = _ask(login, passwords)
+        asker = ask(login, passwords)
         outcome = asyncio.run(_import(http, asker, sheet.digest, checked.lines, made))
     _say_outcome(outcome, len(checked.lines))
 
@@ -129,25 +127,6 @@ def _say_outcome(outcome: Outcome, total: int) -> None:
         f"puis effacez-le définitivement, avec son fichier « {SUFFIX} », ainsi que l’original et ses copies : "
         "pièces jointes, espace partagé, clé USB, corbeille, sauvegardes du poste."
     )
-
-
-def _ask(login: str | None, passwords: Path | None) -> Asker:
-    login = login or click.prompt("Identifiant", type=Login())
-    given = read_passwords(passwords) if passwords is not None else {}
-    if passwords is not None and login not in given:
-        raise CommandRefused(f"--passwords : le mot de passe de « {login} » manque.")
-    password = given.get(login) or click.prompt(f"Mot de passe de {login}", hide_input=True, type=str)
-    return Asker(login, password, _ask_code, _ask_role)
-
-
-def _ask_code() -> str:
-    return str(click.prompt("Code à six chiffres", type=str)).replace(" ", "")
-
-
-def _ask_role(roles: Sequence[str]) -> str:
-    for role in roles:
-        click.echo(f"  {role} : {ROLES[Role(role)]}")
-    return str(click.prompt("Rôle", type=click.Choice(roles)))
 
 
 def _is_there(row: int, at: datetime) -> bool:

@@ -5,8 +5,10 @@ import shutil
 import tarfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from uuid import UUID
 
 import click
 from sqlalchemy import URL, Connection, inspect
@@ -73,21 +75,22 @@ def restore(manifest: Path, key: VerificationKey, newer: Path | None, shares: Pa
         _new_state(settings, backup, private) as state_dir,
         _discarded_on_failure(settings, keeps_halves=keeps_halves),
     ):
-        with progress("Base"), backup.open(Part.DATABASE, private) as chunks:
-            put_back(owner_url(settings), chunks)
-        restored = _go_on(settings, state_dir, peppers)
         if not keeps_halves:
             with progress("Magasin d’effacement"), halves.open(Part.SHREDS, private) as chunks:
                 put_back(settings.shred_url, chunks)
-    _tell(restored, keeps_halves=keeps_halves)
+        with progress("Base"), backup.open(Part.DATABASE, private) as chunks:
+            put_back(owner_url(settings), chunks)
+        restored = _go_on(settings, state_dir, peppers)
+    _tell(restored, None if keeps_halves else halves.manifest.moment)
 
 
 def _go_on(settings: Settings, state_dir: Path, peppers: Peppers) -> Restored:
-    """Verify and rename in one transaction, then integrate what says so."""
+    """Verify, rename and erase again in one transaction, then integrate what says so."""
+    erased = asyncio.run(_every_erased(settings.shred_url))
 
     def begin(connection: Connection) -> tuple[Restored, Sequence[Pending]]:
         with progress("Vérification des journaux") as advance:
-            restored = begin_again(connection, state_dir, peppers, Clock().now(), advance)
+            restored = begin_again(connection, state_dir, peppers, erased, Clock().now(), advance)
         return restored, integrate_restored(connection, state_dir)
 
     restored, pending = as_owner(settings, begin)
@@ -145,6 +148,14 @@ def _has_halves(settings: Settings) -> bool:
         for file in _sqlite_files(path):
             file.unlink(missing_ok=True)
     return False
+
+
+async def _every_erased(url: URL) -> dict[UUID, set[UUID]]:
+    store = ShredStore(url)
+    try:
+        return await store.every_erased()
+    finally:
+        await store.dispose()
 
 
 async def _holds_any(url: URL) -> bool:
@@ -218,7 +229,8 @@ def _ask_shares() -> list[str]:
     ]
 
 
-def _tell(restored: Restored, *, keeps_halves: bool) -> None:
+def _tell(restored: Restored, copied_at: datetime | None) -> None:
+    """What was restored and what is lost; `copied_at`: when the halves were copied, if they were."""
     click.echo(f"Base rétablie. Le déploiement s’appelle désormais « {restored.name} ».")
     for origin, key in restored.keys.items():
         click.echo(f"Clé de vérification du journal {origin} : {key}")
@@ -231,6 +243,17 @@ def _tell(restored: Restored, *, keeps_halves: bool) -> None:
                 f"Attention : l’annuaire de « {slug} » a perdu {lost} entrées. Refaites-les : un membre écarté"
                 " depuis ne l’est plus."
             )
-    if keeps_halves:
+    for slug, count in restored.erased_again.items():
+        if count:
+            click.echo(
+                f"Dossiers de « {slug} » effacés depuis la sauvegarde, et effacés à nouveau : {count}."
+            )
+    if copied_at is None:
         click.echo("Le magasin d’effacement qui existait a été gardé : ce qui est effacé le reste.")
+    else:
+        click.echo(
+            f"Attention : le magasin d’effacement est celui du {copied_at:%d/%m/%Y à %H:%M} UTC. Ce qui a été"
+            f" effacé ensuite est revenu : refaites chaque effacement dont un certificat porte une date plus"
+            " récente."
+        )
     click.echo("Lancez « casework check », puis le service.")

@@ -46,6 +46,16 @@ class Session:
     token: str = field(repr=False)
     me: Me
 
+    async def get(self, path: str) -> httpx.Response:
+        return await _send(self.http, "GET", path, self.token)
+
+    async def confirm(self, password: str) -> None:
+        """Give the password again, for what is sensitive. Raises ImportRefused, httpx.TransportError."""
+        body = msgspec.json.encode({"password": password})
+        answer = await _send(self.http, "POST", "/sessions/current/step-up", self.token, body)
+        if answer.status_code != HTTPStatus.NO_CONTENT:
+            raise ImportRefused(f"Le mot de passe n’est pas confirmé ({answer.status_code}).")
+
     async def post(self, path: str, body: bytes, key: str) -> httpx.Response:
         """POST under an Idempotency-Key. Raises httpx.TransportError: it may or may not have been done."""
         return await _send(self.http, "POST", path, self.token, body, {"idempotency-key": key})

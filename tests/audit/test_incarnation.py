@@ -1,6 +1,7 @@
 """A log that was restored goes on under another origin, says what it lost, and cannot hide it."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import Connection
@@ -13,6 +14,7 @@ from audit.incarnation import (
     begin_incarnation,
     is_earlier,
     marked,
+    restored_at,
     stored_head,
     unmarked,
     wait_again,
@@ -36,6 +38,11 @@ def test_a_mark_names_a_moment_and_nothing_else() -> None:
     assert is_earlier(ORIGIN, NEXT)
     assert not is_earlier(NEXT, ORIGIN)
     assert not is_earlier("other.test/avec", NEXT)
+
+
+def test_a_marked_origin_says_when_it_was_restored() -> None:
+    assert restored_at(NEXT) == datetime(2026, 11, 22, 20, 15, tzinfo=UTC)
+    assert restored_at("casework.test/journal/avec") is None
 
 
 def restored() -> Entry:
