@@ -159,9 +159,13 @@ class SqliteDatabase(Database):
         finally:
             self._ready.set()
         with connection:
-            job = self._queue.get()
-            while job is not None and self._commit_together(connection, job):
-                job = self._queue.get()
+            while self._commit_next(connection):
+                pass
+
+    def _commit_next(self, connection: Connection) -> bool:
+        # A frame of its own: while the thread waits, it holds nothing of the job before, whose keys are in it.
+        job = self._queue.get()
+        return job is not None and self._commit_together(connection, job)
 
     def _commit_together(self, connection: Connection, first: _Job[Any]) -> bool:
         """Run `first` and whatever waits by then, commit once, answer all. False once the queue has ended.
@@ -232,3 +236,6 @@ def _answer(job: _Job[Any]) -> None:
         job.future.set_exception(job.error)
     else:
         job.future.set_result(job.result)
+    # An error holds the frames that it went through, and one of them this job: else all of it, and the keys in it,
+    # would stay until a collection.
+    job.error = job.result = job.unit = None
