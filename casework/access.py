@@ -29,6 +29,7 @@ from crypto.dek import CaseKey, dek_row_is_dropped, dek_row_key_number, unwrap_d
 from crypto.drop import is_drop_envelope, seal_to_drop
 from crypto.errors import CryptoError
 from crypto.frame import seal_frame
+from crypto.honeytoken import is_honeytoken
 from crypto.journal import pseudonym
 from crypto.opener import FrameReader, open_frame
 from crypto.place import Place
@@ -188,6 +189,7 @@ class Access:
         ]
         rows += [(row.bytes, version) for row, version in also()]
         policies = {policy for decision in (listing, *allowed.values()) for policy in decision.policies}
+        self._raise_alarm_of_honeytoken(loaded)
         self._act.unit.touched()
         self._act.record(
             Deed(
@@ -268,6 +270,7 @@ class Access:
         if denied is not None:
             self._require_listable(loaded)
             raise refusal(denied[0], denied[1], hidden=False, tried={"case": str(case_id)})
+        self._raise_alarm_of_honeytoken(loaded)
         self._act.unit.touched()
         if loaded.facts.restricted and _stale(loaded, keys := self._keys(loaded, Group)):
             loaded = self._renew(case_id, list(keys))
@@ -315,6 +318,13 @@ class Access:
                 {group: _shred(shreds, case_id, purpose) for group, purpose in purposes.items()},
             ),
         )
+
+    def _raise_alarm_of_honeytoken(self, loaded: LoadedCase) -> None:
+        """Tell the log and the auditor, and nobody else: whoever opened it sees a case like any other."""
+        act, asker = self._act, self._act.identity
+        if is_honeytoken(act.deployment.peppers, act.org_id.bytes, loaded.id.bytes, loaded.pseudonym):
+            log.critical("honeytoken_opened", organisation=asker.slug, request=str(asker.who.request))
+            act.record(Deed("honeytoken.opened", detail={"case": str(loaded.id)}))
 
     def _values(self, case_id: UUID) -> dict[str, Any]:
         act = self._act

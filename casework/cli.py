@@ -14,6 +14,7 @@ from casework.commands.imports import import_
 from casework.commands.journal import audit
 from casework.commands.keys import keys
 from casework.commands.members import member
+from casework.commands.minimum import minimum
 from casework.commands.organisations import org
 from casework.commands.preparation import db, init
 from casework.commands.refusals import sentence, usage_sentence
@@ -52,6 +53,7 @@ for command in (
     check,
 ):
     cli.add_command(command)
+keys.add_command(minimum)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

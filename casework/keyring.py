@@ -136,6 +136,7 @@ class Keyring:
         self._drops: dict[tuple[str, int], DropPrivate] = {}
         self._locked: Directory | None = None
         self._is_newest = False
+        self._minimum = directories.known(connection, self._org_id).case_minimum
         self._add(keys.keks)
 
     def current_kek(self, compartment: str) -> Kek | None:
@@ -211,6 +212,7 @@ class Keyring:
 
     def _open_anew(self, directory: Directory) -> None:
         """Open what was granted since the session's keys were sealed; what was retired is kept no longer."""
+        self._minimum = directory.case_minimum
         found = open_grants(self._connection, directory, self._keys)
         if not found:
             return
@@ -223,4 +225,5 @@ class Keyring:
 
     def _add(self, keks: tuple[Kek, ...]) -> None:
         for kek in keks:
-            self._keks.setdefault(kek.group, {})[kek.number] = kek
+            held = kek if kek.minimum == self._minimum else replace(kek, minimum=self._minimum)
+            self._keks.setdefault(kek.group, {})[kek.number] = held

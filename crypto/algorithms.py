@@ -1,6 +1,7 @@
 """The algorithms that a header may name, and which of them each context accepts."""
 
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from enum import IntEnum
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESGCMSIV
@@ -23,6 +24,27 @@ class Algorithm(IntEnum):
 
 CASE_ALGORITHMS = frozenset({Algorithm.AES_256_GCM, Algorithm.AES_256_GCM_SIV})
 """What the keys of a case may use; 03 is reserved and refused."""
+
+OLDEST_CASE_ALGORITHM = min(CASE_ALGORITHMS)
+
+
+@dataclass(frozen=True, slots=True)
+class CaseMinimum:
+    """What an organisation's directory asks of case keys: new ones are `made` under that algorithm, and none older
+    than `accepted` is opened. Algorithms are numbered by age.
+    """
+
+    made: Algorithm = OLDEST_CASE_ALGORITHM
+    accepted: Algorithm = OLDEST_CASE_ALGORITHM
+
+    def require(self, algorithm: Algorithm) -> None:
+        """Raise AlgorithmRefused for an algorithm older than what is accepted."""
+        if algorithm < self.accepted:
+            raise AlgorithmRefused("older than the organisation's minimum")
+
+
+NO_MINIMUM = CaseMinimum()
+"""What a directory asks that says nothing of it."""
 
 DEFAULT_ALGORITHMS = frozenset({Algorithm.AES_256_GCM})
 """What every other context accepts."""

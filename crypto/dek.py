@@ -57,14 +57,13 @@ class NewDek:
     shred_part: bytes = field(repr=False)
 
 
-def new_dek(
-    kek: Kek, case: bytes, generation: int = 1, algorithm: Algorithm = Algorithm.AES_256_GCM
-) -> NewDek:
-    """Make the key of a case under a KEK that the writer holds.
+def new_dek(kek: Kek, case: bytes, generation: int = 1, algorithm: Algorithm | None = None) -> NewDek:
+    """Make the key of a case under a KEK that the writer holds; by default under its minimum's algorithm.
 
     Row: 01 | alg | kek_no u32be | nonce 12 | ciphertext 32 | tag 16 | commitment 32; associated data: the
     first 6 bytes | "csm/dek1" | org 16 | case 16 | dek_gen u32be | kid 32 | group.
     """
+    algorithm = kek.minimum.made if algorithm is None else algorithm
     wrapped_part, shred_part = os.urandom(_PART_SIZE), os.urandom(_PART_SIZE)
     key, commitment = _derive(wrapped_part, shred_part, kek.org, case, kek.group, generation, algorithm)
     row = _wrap(kek, case, generation, algorithm, wrapped_part) + commitment
@@ -85,7 +84,7 @@ def unwrap_dek(kek: Kek, case: bytes, generation: int, row: bytes, shred_part: b
 
     Raises SealBroken when the row belongs to another KEK, case, group, organisation or generation, and
     CommitmentMismatch when it opens to a key that the row does not commit to (a two-key ciphertext, or the
-    shred part of another row).
+    shred part of another row), and AlgorithmRefused below the organisation's minimum.
     """
     key = _committed_key(kek, case, generation, row, shred_part)
     # Raised here, where no half of the key is a local: a traceback that shows locals must not show the key.
@@ -129,6 +128,7 @@ def adopt_dek(drop_private: DropPrivate, kek: Kek, case: bytes, generation: int,
     algorithm, number = read_header(row, Kind.TO_DROP_KEY, CASE_ALGORITHMS)
     if number != drop.number or len(row) != DROPPED_DEK_ROW_SIZE:
         raise SealBroken("does not open here")
+    kek.minimum.require(algorithm)
     commitment = row[-COMMITMENT_SIZE:]
     info = _dropped_info(row[:HEADER_SIZE], drop, case, generation, commitment)
     wrapped_part = hpke_open(drop_private.private, info, row[HEADER_SIZE:-COMMITMENT_SIZE])
@@ -206,6 +206,7 @@ def _unwrap(kek: Kek, case: bytes, generation: int, row: bytes) -> tuple[Algorit
     algorithm, number = read_header(row, Kind.UNDER_KEY, CASE_ALGORITHMS)
     if number != kek.number or len(row) != DEK_ROW_SIZE:
         raise SealBroken("does not open here")
+    kek.minimum.require(algorithm)
     context = _row_context(kek, case, generation)
     wrapped_part = open_box(kek.wrapping(algorithm), HEADER_SIZE, context, row[:-COMMITMENT_SIZE])
     return algorithm, wrapped_part, row[-COMMITMENT_SIZE:]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from types import MappingProxyType
 
+from crypto.algorithms import CaseMinimum
 from crypto.directory_entries import (
     NO_PREVIOUS,
     ROOT,
@@ -56,6 +57,7 @@ class Directory:
     grants: Mapping[int, Grant]
     exposed: frozenset[tuple[str, int]]
     restrictions: Mapping[bytes, Restriction]
+    case_minimum: CaseMinimum
     heads: tuple[bytes, ...]
     _ledger: Ledger = field(repr=False, compare=False)
 
@@ -167,6 +169,7 @@ def _directory(ledger: Ledger, heads: list[bytes]) -> Directory:
         grants=MappingProxyType(ledger.grants),
         exposed=frozenset(ledger.exposed),
         restrictions=MappingProxyType(ledger.restrictions),
+        case_minimum=ledger.case_minimum,
         heads=tuple(heads),
         _ledger=ledger,
     )

@@ -40,6 +40,7 @@ class EntryKind(StrEnum):
     POLICY = "policy"
     RECOVERY = "recovery"
     JOURNAL = "journal"
+    MINIMUM = "minimum"
     ROOT_CHANGED = "root_changed"
     RESTRICTION = "restriction"
 
@@ -285,6 +286,22 @@ class JournalBody(_OneKeyBody):
         return cls(value)
 
 
+@dataclass(frozen=True, slots=True)
+class MinimumBody:
+    """Numbers of crypto.algorithms: what new case keys are made under, the oldest that still opens."""
+
+    KIND: ClassVar[EntryKind] = EntryKind.MINIMUM
+    made: int
+    accepted: int
+
+    def parts(self) -> tuple[bytes, ...]:
+        return u32(self.made), u32(self.accepted)
+
+    @classmethod
+    def from_parts(cls, made: bytes, accepted: bytes) -> "MinimumBody":
+        return cls(_number(made), _number(accepted))
+
+
 class RootChangedBody(_OneKeyBody):
     """A new root public key (Ed25519), signed by the old root."""
 
@@ -306,6 +323,7 @@ Body = (
     | PolicyBody
     | RecoveryBody
     | JournalBody
+    | MinimumBody
     | RootChangedBody
     | RestrictionBody
 )
@@ -322,6 +340,7 @@ _BODIES: dict[EntryKind, type[Body]] = {
         PolicyBody,
         RecoveryBody,
         JournalBody,
+        MinimumBody,
         RootChangedBody,
         RestrictionBody,
     )

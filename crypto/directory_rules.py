@@ -10,6 +10,7 @@ from hashlib import sha256
 from types import MappingProxyType
 from typing import Any
 
+from crypto.algorithms import CASE_ALGORITHMS, NO_MINIMUM, Algorithm, CaseMinimum
 from crypto.directory_entries import (
     ROOT,
     CompartmentBody,
@@ -20,6 +21,7 @@ from crypto.directory_entries import (
     KekRetiredBody,
     MemberBody,
     MemberRemovedBody,
+    MinimumBody,
     NamedSeal,
     PolicyBody,
     RecoveryBody,
@@ -112,6 +114,7 @@ class Ledger:
     holdings: dict[tuple[bytes, str, int], int] = field(default_factory=dict)
     exposed: set[tuple[str, int]] = field(default_factory=set)
     restrictions: dict[bytes, Restriction] = field(default_factory=dict)
+    case_minimum: CaseMinimum = NO_MINIMUM
 
     def copy(self) -> "Ledger":
         return replace(
@@ -258,6 +261,17 @@ def _journal(ledger: Ledger, entry: DirectoryEntry, body: JournalBody) -> None:
     ledger.journal_key = body.value
 
 
+def _minimum(ledger: Ledger, entry: DirectoryEntry, body: MinimumBody) -> None:
+    """Neither number ever goes down, and one of them rises; what is made must be accepted."""
+    _require(ledger.may_certify(entry.signer), DirectoryFault.NOT_ENTITLED)
+    _require({body.made, body.accepted} <= CASE_ALGORITHMS, DirectoryFault.CONTRADICTION)
+    now = ledger.case_minimum
+    _require(now.made <= body.made and now.accepted <= body.accepted, DirectoryFault.CONTRADICTION)
+    _require((now.made, now.accepted) != (body.made, body.accepted), DirectoryFault.CONTRADICTION)
+    _require(body.accepted <= body.made, DirectoryFault.CONTRADICTION)
+    ledger.case_minimum = CaseMinimum(Algorithm(body.made), Algorithm(body.accepted))
+
+
 def _root_changed(ledger: Ledger, entry: DirectoryEntry, body: RootChangedBody) -> None:
     _require(entry.signer == ROOT, DirectoryFault.NOT_ENTITLED)
     ledger.root_public = body.value
@@ -294,6 +308,7 @@ _RULES: dict[EntryKind, Callable[[Ledger, DirectoryEntry, Any], None]] = {
     EntryKind.POLICY: _policy,
     EntryKind.RECOVERY: _recovery,
     EntryKind.JOURNAL: _journal,
+    EntryKind.MINIMUM: _minimum,
     EntryKind.ROOT_CHANGED: _root_changed,
     EntryKind.RESTRICTION: _restriction,
 }

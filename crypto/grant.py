@@ -69,7 +69,7 @@ def open_grant(directory: Directory, epoch: int, sealed: bytes, member: bytes, d
         raise GrantRefused("not the certified bytes")
     require_prefix(sealed)
     secret = Secret(hpke_open(daily_private, _info(directory.org, grant), sealed[len(PREFIX) :]))
-    return certified_kek(directory.org, grant.group, grant.kek_no, secret, grant.kid)
+    return certified_kek(directory.org, grant.group, grant.kek_no, secret, grant.kid, directory.case_minimum)
 
 
 def _info(org: bytes, grant: Grant) -> bytes:

@@ -1,9 +1,9 @@
 """Compartment keys: one key-encryption key (KEK), numbered, per organisation and group."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hmac import compare_digest
 
-from crypto.algorithms import Aead, Algorithm, aead_for, hkdf_expand
+from crypto.algorithms import NO_MINIMUM, Aead, Algorithm, CaseMinimum, aead_for, hkdf_expand
 from crypto.errors import GrantRefused
 from crypto.secret import KEY_SIZE, Secret
 from crypto.widths import ID_SIZE, exactly, label_bytes, u32
@@ -16,6 +16,8 @@ _WRAP_LABEL = b"csm/v1/wrap"
 class Kek:
     """A compartment's key. ``kid`` = HKDF-Expand(KEK, "csm/v1/kid", 32): the id commits to the key.
 
+    ``minimum`` is what the directory asks of the case keys under it: what is older does not open.
+
     Make one with new_kek or kek_from_secret: the constructor believes the kid that it is given, which only a
     sealed session may do (it saves a derivation for every key of every request).
     """
@@ -25,6 +27,7 @@ class Kek:
     number: int
     secret: Secret
     kid: bytes
+    minimum: CaseMinimum = NO_MINIMUM
     _wrapping: dict[Algorithm, Aead] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def wrapping(self, algorithm: Algorithm) -> Aead:
@@ -48,14 +51,16 @@ def kek_from_secret(org: bytes, group: str, number: int, secret: Secret) -> Kek:
     return Kek(org, group, number, secret, kid)
 
 
-def certified_kek(org: bytes, group: str, number: int, secret: Secret, kid: bytes) -> Kek:
+def certified_kek(
+    org: bytes, group: str, number: int, secret: Secret, kid: bytes, minimum: CaseMinimum = NO_MINIMUM
+) -> Kek:
     """Return the KEK of an opened envelope. Raises GrantRefused unless it gives the certified key id."""
     if len(secret) != KEY_SIZE:
         raise GrantRefused("not the certified key")
     kek = kek_from_secret(org, group, number, secret)
     if not compare_digest(kek.kid, kid):
         raise GrantRefused("not the certified key")
-    return kek
+    return replace(kek, minimum=minimum)
 
 
 def new_kek(org: bytes, group: str, number: int) -> Kek:

@@ -73,6 +73,7 @@ class FrameReader:
     def __init__(self, kek: Kek, table: int, column: int) -> None:
         self._kek, self._table, self._column = kek, table, column
         self._wrapping = kek.wrapping(Algorithm.AES_256_GCM)
+        self._gcm_is_accepted = kek.minimum.accepted <= Algorithm.AES_256_GCM
         self._dek_header = row_header(Algorithm.AES_256_GCM, kek.number)
         self._frame_header = row_header(Algorithm.AES_256_GCM, 1)
         before, self._after_case = around_the_case(kek.org, kek.kid, kek.group, 1)
@@ -96,6 +97,7 @@ class FrameReader:
         """Return the record. Raises what `unwrap_dek` and `open_frame` raise."""
         is_usual = (
             generation == 1
+            and self._gcm_is_accepted
             and dek_row[:HEADER_SIZE] == self._dek_header
             and frame[:HEADER_SIZE] == self._frame_header
             and len(dek_row) == DEK_ROW_SIZE

@@ -122,7 +122,7 @@ def open_recovery_kek(directory: Directory, group: str, kek_no: int, sealed: byt
         raise GrantRefused("key not certified")
     require_prefix(sealed)
     secret = Secret(hpke_open(private, _kek_info(directory, group, kek_no, kid), sealed[len(PREFIX) :]))
-    return certified_kek(directory.org, group, kek_no, secret, kid)
+    return certified_kek(directory.org, group, kek_no, secret, kid, directory.case_minimum)
 
 
 def _derive(seed: Secret, info: bytes) -> Secret:

@@ -86,6 +86,8 @@ CONTENT: dict[Group, type[Struct]] = {
 
 
 class NewCase(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """`honeytoken`: an invented person, whose case nobody has a reason to open; opening it raises an alarm."""
+
     public: Public
     identity: Identity
     contact: Contact | UnsetType = UNSET
@@ -95,6 +97,7 @@ class NewCase(Struct, forbid_unknown_fields=True, omit_defaults=True):
     legal: Notes | UnsetType = UNSET
     health: Notes | UnsetType = UNSET
     family: Notes | UnsetType = UNSET
+    honeytoken: bool = False
 
 
 class CaseView(Struct):

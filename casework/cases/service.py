@@ -33,7 +33,8 @@ from casework.statements import HotStatement
 from crypto.dek import CaseKey, NewDek, new_dek, new_dek_to_drop
 from crypto.drop import seal_to_drop
 from crypto.frame import seal_frame
-from crypto.journal import new_pseudonym, pseudonym
+from crypto.honeytoken import honeytoken_pseudonym
+from crypto.journal import PseudonymParts, new_pseudonym, pseudonym
 from policies.facts import CaseFacts
 from policies.vocabulary import RECORD, Action, Group, Status
 
@@ -66,7 +67,10 @@ def create_case(act: Act, new: NewCase) -> CaseCreated:
             raise refusal(action, decision, hidden=False)
         policies.update(decision.policies)
     case_id = new_id()
-    person, rows = insert_case(act, case_id, contents)
+    halves = new_pseudonym()
+    if new.honeytoken:
+        halves = honeytoken_pseudonym(act.deployment.pepper, act.org_id.bytes, case_id.bytes)
+    person, rows = insert_case(act, case_id, contents, halves=halves)
     assign_members(act, case_id, [act.member_id])
     act.unit.touched()
     act.record(
@@ -74,7 +78,9 @@ def create_case(act: Act, new: NewCase) -> CaseCreated:
             "case.create",
             touched=(Touched(person, rows),),
             policies=sorted(policies),
-            detail={"groups": sorted(contents)},
+            # Of one length whatever it says: what is sealed shows its size. And no right of its own, whose policy
+            # would stand in the entry in clear.
+            detail={"groups": sorted(contents), "honeytoken": int(new.honeytoken)},
         )
     )
     return CaseCreated(case_id, Status.OPEN, 1)
@@ -87,13 +93,19 @@ def view_created(act: Act, case_id: UUID) -> CaseCreated:
 
 
 def insert_case(
-    act: Act, case_id: UUID, contents: Mapping[Group, Content], arrivals: Mapping[Group, UUID] | None = None
+    act: Act,
+    case_id: UUID,
+    contents: Mapping[Group, Content],
+    arrivals: Mapping[Group, UUID] | None = None,
+    *,
+    halves: PseudonymParts | None = None,
 ) -> tuple[bytes, tuple[tuple[bytes, int], ...]]:
     """Insert a case with a key for each of the eight groups; returns its pseudonym and the rows written.
 
-    `arrivals` names, per group, the handoff whose part waits there for the group's first holder.
+    `arrivals` names, per group, the handoff whose part waits there for the group's first holder; `halves` are of
+    its pseudonym, fresh ones where none are given.
     """
-    halves = new_pseudonym()
+    halves = halves or new_pseudonym()
     ids = {group: new_id() for group in Group}
     deks = {group: _new_dek(act, group, case_id) for group in Group}
     # The shred store commits first: a key without its half must never exist.
@@ -291,7 +303,8 @@ def _contents_of(new: NewCase) -> dict[Group, Content]:
 def _new_dek(act: Act, group: Group, case_id: UUID) -> NewDek:
     kek = act.keyring.current_kek(group)
     if kek is None:
-        return new_dek_to_drop(act.drop(group), case_id.bytes)
+        directory = act.deployment.directories.known(act.unit.connection, act.org_id)
+        return new_dek_to_drop(act.drop(group), case_id.bytes, algorithm=directory.case_minimum.made)
     return new_dek(kek, case_id.bytes)
 
 
