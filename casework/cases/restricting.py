@@ -43,7 +43,8 @@ def restrict_case(act: Act, case_id: UUID, wanted: NewRestriction) -> Restrictio
         raise _not_now(case_id, Action.CASE_RESTRICT, "already_restricted", "Ce dossier est déjà restreint.")
     signer = _signer(act, Action.CASE_RESTRICT)
     directory = _directory(act)
-    members = _require_able(act, directory, wanted.members)
+    members = _require_two(set(wanted.members))
+    _require_able(act, directory, members)
     part = Secret.random()
     change.renew_keys(part)
     _name(act, case_id, name_members(directory, case_id.bytes, part, _bytes(members), signer))
@@ -65,8 +66,8 @@ def name_member(act: Act, case_id: UUID, member_id: UUID) -> Restriction:
     change, part = _require_named(act, case_id, Action.CASE_ASSIGN)
     signer = _signer(act, Action.CASE_ASSIGN)
     directory = _directory(act)
-    _require_able(act, directory, [member_id, act.member_id])
-    members = {*who_is_named(directory, case_id), member_id}
+    _require_able(act, directory, {member_id})
+    members = _require_two({*who_is_named(directory, case_id), member_id})
     if _drops_out(directory, case_id, members):
         # Somebody whose keys are gone, or others now: what she may have kept opens nothing newer.
         part = Secret.random()
@@ -151,16 +152,18 @@ def _require_named(
     return change, part
 
 
-def _require_able(act: Act, directory: Directory, members: Iterable[UUID]) -> set[UUID]:
-    """Two active members at least, each of whom holds some group's key: the part alone opens nothing."""
-    wanted = set(members)
-    if len(wanted) < FEWEST_NAMED:
+def _require_two(members: set[UUID]) -> set[UUID]:
+    if len(members) < FEWEST_NAMED:
         raise bad_field("members", "fewer_than_two")
-    if wanted - active_members(act.unit.connection, act.org_id, list(wanted)):
+    return members
+
+
+def _require_able(act: Act, directory: Directory, members: set[UUID]) -> None:
+    """Active members, each of whom holds some group's key: the part alone opens nothing."""
+    if members - active_members(act.unit.connection, act.org_id, list(members)):
         raise bad_field("members", "unknown_member")
-    if not all(any(directory.holds(member.bytes, group) for group in Group) for member in wanted):
+    if not all(any(directory.holds(member.bytes, group) for group in Group) for member in members):
         raise bad_field("members", "holds_no_key")
-    return wanted
 
 
 def _drops_out(directory: Directory, case_id: UUID, members: set[UUID]) -> bool:

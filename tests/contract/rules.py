@@ -12,10 +12,12 @@ from tests.contract.members import id_of
 
 _MUST_BE_THERE: Final = "an id or a name of something that this organisation has"
 _TOGETHER: Final = "a rule of several fields together"
+_KEYS_DECIDE: Final = "the signed directory says who holds which key"
 _STRENGTH: Final = "how hard a password is to guess has no pattern"
 # Field and code of a 422 → why no schema has it.
 BEYOND_THE_FORM: Final[dict[tuple[str, str], str]] = {
     ("members", "unknown_member"): _MUST_BE_THERE,
+    ("readers", "unknown_member"): _MUST_BE_THERE,
     ("from", "unknown_member"): _MUST_BE_THERE,
     ("to", "unknown_member"): _MUST_BE_THERE,
     ("to", "same_member"): _TOGETHER,
@@ -30,6 +32,12 @@ BEYOND_THE_FORM: Final[dict[tuple[str, str], str]] = {
     ("type", "not_in_vocabulary"): "the organisation's own types",
     ("occurred_at", "in_the_future"): "the clock decides it",
     ("occurred_at", "out_of_range"): "a time has no minimum in JSON Schema",
+    ("members", "fewer_than_two"): "of different members, with whoever is named already",
+    ("members", "holds_no_key"): _KEYS_DECIDE,
+    ("readers", "fewer_than_two"): "of different members, the author among them",
+    ("readers", "holds_no_key"): _KEYS_DECIDE,
+    ("readers", "not_named"): "the case is restricted",
+    ("text", "missing"): "a text of nothing but blanks counts as none",
     ("content", "missing"): "texts of nothing but blanks count as none",
     ("expires_at", "out_of_range"): "the clock decides it",
     ("basis", "not_what_was_prepared"): "the basis that was prepared",

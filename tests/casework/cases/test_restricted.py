@@ -140,6 +140,8 @@ async def test_fewer_than_two_are_never_named(centre: Centre) -> None:
     await social.refused("DELETE", f"{path}/members/{other}", 409, "fewer_than_two")
     await social.refused("DELETE", f"{path}/members/{uuid4()}", 404, "not_found")
     await social.refused("PUT", f"{path}/members/{custodian}", 422, "bad_input")
+    # To name somebody who is named already changes nothing, herself included.
+    assert await name(social, case, "avec.social") == {"members": sorted([one, other]), "waiting": []}
     assert await social.get(path) == {"members": sorted([one, other]), "waiting": []}
     denied = [item["entry"]["reason"] for item in await denials(centre, "avec", "case.assign")]
     assert denied == ["not_found", "fewer_than_two", "not_restricted"]
