@@ -1,4 +1,7 @@
-"""The founding of an organisation: everything the root signs before it exists only in the recovery shares."""
+"""What the root signs: at the founding, before it exists only in the recovery shares, and when these are used.
+
+Each use of the shares ends the root and the recovery key that they gave, and makes others.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,11 +16,21 @@ from crypto.directory_entries import (
     JournalBody,
     MemberBody,
     PolicyBody,
+    RecoveryBody,
+    RootChangedBody,
 )
 from crypto.drop import DropPrivate, new_drop_key, wrap_drop_private
 from crypto.grant import make_grant
 from crypto.kek import Kek, new_kek
-from crypto.recovery import TWO_OF_THREE, Split, recovery_key, root_key, seal_kek_to_recovery, split_seed
+from crypto.recovery import (
+    TWO_OF_THREE,
+    Split,
+    recovery_key,
+    require_seed_in_force,
+    root_key,
+    seal_kek_to_recovery,
+    split_seed,
+)
 from crypto.secret import Secret
 
 
@@ -83,6 +96,53 @@ def found_organisation(
         grants=sealed_grants,
         shares=tuple(Secret(share.encode("ascii")) for share in split_seed(seed, split)),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What a use of the shares leaves behind. ``before`` is the directory in which the old recovery key stands,
+    ``directory`` the one whose recovery key every copy must be sealed to anew; ``grants`` are by epoch. ``root`` is
+    the new root, for what must still be certified in the same breath; it is to be forgotten then.
+    """
+
+    before: Directory
+    directory: Directory
+    entries: tuple[DirectoryEntry, ...]
+    grants: dict[int, bytes]
+    root: EntrySigner = field(repr=False)
+    shares: tuple[Secret, ...] = field(repr=False)
+
+
+def renew_recovery(
+    directory: Directory,
+    seed: Secret,
+    newcomers: Sequence[MemberBody],
+    grants: Sequence[tuple[bytes, Kek]],
+    split: Split = TWO_OF_THREE,
+) -> Renewal:
+    """Let the root certify newcomers and grant (member, KEK) pairs, then replace it and the recovery key.
+
+    The seed is what the shares in force give; new ones are returned, of a new seed. The old root signs nothing that
+    follows. Raises SharesRefused for another seed, GrantRefused for a member or KEK that is not certified,
+    DirectoryRefused for a newcomer whose id was removed.
+    """
+    require_seed_in_force(directory, seed)
+    renewed = Secret.random()
+    root, before, entries = EntrySigner(ROOT, root_key(seed)), directory, []
+    sealed_grants = {}
+    for newcomer in newcomers:
+        entries.append(directory.next_entry(newcomer, root))
+        directory = directory.extend(entries[-1:])
+    for member, kek in grants:
+        entry, sealed_grants[directory.epoch + 1] = make_grant(directory, kek, member, root)
+        entries.append(entry)
+        directory = directory.extend([entry])
+    new_root = EntrySigner(ROOT, root_key(renewed))
+    for body in (RecoveryBody(recovery_key(renewed).public), RootChangedBody(new_root.key.public)):
+        entries.append(directory.next_entry(body, root))
+        directory = directory.extend(entries[-1:])
+    shares = tuple(Secret(share.encode("ascii")) for share in split_seed(renewed, split))
+    return Renewal(before, directory, tuple(entries), sealed_grants, new_root, shares)
 
 
 def _compartment(kek: Kek, drop: DropPrivate) -> CompartmentBody:

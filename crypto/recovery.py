@@ -99,6 +99,13 @@ def join_shares(mnemonics: Sequence[str]) -> Secret:
     return Secret(seed)
 
 
+def require_seed_in_force(directory: Directory, seed: Secret) -> None:
+    """Raise SharesRefused unless root and recovery key of the directory are those of this seed."""
+    is_root = compare_digest(root_key(seed).public, directory.root_public)
+    if not (is_root and compare_digest(recovery_key(seed).public, directory.recovery_public)):
+        raise SharesRefused("not the shares in force")
+
+
 def seal_kek_to_recovery(directory: Directory, kek: Kek) -> bytes:
     """Return the KEK sealed to the organisation's recovery key.
 

@@ -8,6 +8,7 @@ from casework.commands.opening import CommandRefused, with_deployment
 from casework.commands.organisations import Login, id_of
 from casework.commands.peppers import pepper
 from casework.commands.progress import progress
+from casework.commands.recovery import recover
 from casework.commands.secret_files import PASSWORDS_HELP, passwords_of
 from casework.deployment import Deployment
 from casework.organisations.compartments import COMPARTMENTS
@@ -30,6 +31,7 @@ def keys() -> None:
 
 
 keys.add_command(pepper)
+keys.add_command(recover)
 
 
 @keys.command(

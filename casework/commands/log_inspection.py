@@ -35,6 +35,8 @@ from policies.sources import NotAnOrganisation
 PUBLISHED_WITHIN_SECONDS = 1.0
 
 _STATE = "CASEWORK_STATE_DIR"
+_MEND_THIN = "ajoutez un membre avec « casework member add »"
+_MEND_EMPTY = "rendez sa clé avec les parts de récupération, « casework keys recover begin »"
 _RESTORE_STATE = "rétablissez la copie la plus récente du répertoire d’état, et vérifiez le journal"
 
 
@@ -162,7 +164,7 @@ async def _inspect_organisation(
     findings = [
         Finding(
             f"« {slug} » : le compartiment « {compartment} » a {persons} détentrice au lieu de deux",
-            "ajoutez un membre avec « casework member add »",
+            _MEND_THIN if persons else _MEND_EMPTY,
         )
         for compartment, persons in found.items()
     ]

@@ -1,7 +1,7 @@
 """`casework org`: founding organisations, and the cards by which they come to know one another."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,14 +16,14 @@ from casework.anchors import Anchors
 from casework.clock import Clock
 from casework.commands.opening import CommandRefused, as_owner, with_deployment
 from casework.commands.progress import progress
-from casework.commands.secret_files import new_file
+from casework.commands.secret_files import new_file, write_together
 from casework.commands.share_pages import (
     OPTION,
     ShareSet,
     SplitType,
+    page_files,
     require_folder,
-    require_free,
-    write_pages,
+    require_no_pages,
 )
 from casework.commands.sheets import PAGE, fingerprint_words, founding_pages
 from casework.database import UnitOfWork
@@ -159,9 +159,7 @@ def create(
 ) -> None:
     settings = from_environment()
     require_folder(folder, settings)
-    positions: dict[str, list[Position]] = {}
-    for login, position in members:
-        positions.setdefault(login, []).append(position)
+    positions = positions_of(members)
     if not any(position.role is Role.CUSTODIAN for _, position in members):
         raise CommandRefused("--member : il faut au moins une gestionnaire des clés (rôle « custodian »).")
     deployment_name, slugs = as_owner(settings, _read_deployment)
@@ -169,8 +167,8 @@ def create(
         raise CommandRefused("SLUG : une organisation porte déjà ce nom court.")
     engine = Engine.load(slug, {*slugs, slug})
     _require_holders(engine, list(positions.values()))
-    require_free(folder, slug, split)
-    plan = _Plan(slug, name, engine, _prepare_accounts(positions), split)
+    require_no_pages(folder, slug)
+    plan = _Plan(slug, name, engine, prepare_accounts(positions), split)
     with new_file(to) if to is not None else nullcontext() as file:
 
         def found_and_write(connection: Connection) -> tuple[Founded, list[str]]:
@@ -179,7 +177,7 @@ def create(
                 file.write(PAGE.join(sheet).encode())
                 file.flush()
             # Before the commit: an organisation whose shares were lost to a full disk could not be recovered.
-            write_pages(folder, shares.pages())
+            write_together(folder, page_files(shares), OPTION)
             return founded, sheet
 
         founded, sheet = as_owner(settings, found_and_write)
@@ -279,7 +277,16 @@ def _require_holders(engine: Engine, accounts: Sequence[Sequence[Position]]) -> 
         )
 
 
-def _prepare_accounts(positions: dict[str, list[Position]]) -> list[tuple[NewAccount, str]]:
+def positions_of(members: Iterable[tuple[str, Position]]) -> dict[str, list[Position]]:
+    """The positions of each login, in the order given."""
+    positions: dict[str, list[Position]] = {}
+    for login, position in members:
+        positions.setdefault(login, []).append(position)
+    return positions
+
+
+def prepare_accounts(positions: Mapping[str, Sequence[Position]]) -> list[tuple[NewAccount, str]]:
+    """An account of each login with its initial password, not stored yet."""
     prepared = []
     with progress("Création des comptes") as advance:
         for done, (login, held) in enumerate(positions.items(), 1):

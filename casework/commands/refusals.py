@@ -17,6 +17,7 @@ from casework.identity.strength import PasswordTooWeak
 from casework.imports.errors import ImportRefused
 from casework.organisations.cards import CardFault, CardRefused
 from casework.organisations.key_acts import KeyActFault, KeyActRefused
+from casework.organisations.recovering import RecoveryFault, RecoveryRefused
 from casework.outages import CommitFailed
 from casework.settings import SettingRefused
 from casework.shreds import UnsafeShredStore
@@ -79,6 +80,17 @@ _KEY_ACTS = {
         "des clés de dossiers sont abîmées : l’ancienne clé est gardée, lancez « casework check »"
     ),
     KeyActFault.DIRECTORY_MOVED: "l’annuaire a changé entre-temps, recommencez",
+}
+_RECOVERY = {
+    RecoveryFault.UNKNOWN_LOGIN: "aucun membre actif et certifié de l’organisation ne porte cet identifiant",
+    RecoveryFault.LOGIN_TAKEN: "cet identifiant est déjà pris",
+    RecoveryFault.REPLACED_SHARES: "ces parts ont été remplacées par celles d’une récupération plus récente",
+    RecoveryFault.OTHER_SHARES: "ces parts ne sont pas celles de cette organisation",
+    RecoveryFault.COPY_DAMAGED: (
+        "la copie de la clé de ce compartiment manque ou est abîmée ; les parts restent valables, rétablissez une"
+        " sauvegarde"
+    ),
+    RecoveryFault.DIRECTORY_MOVED: "l’annuaire a changé entre-temps, les parts restent valables, recommencez",
 }
 _CARDS = {
     CardFault.MALFORMED: "ce n’est pas la carte d’une organisation",
@@ -163,6 +175,11 @@ def _setting(error: SettingRefused) -> str:
     return f"{error.name} : {_SETTINGS.get(rule, 'la valeur est refusée')}."
 
 
+def _recovery(error: RecoveryRefused) -> str:
+    words = _RECOVERY[error.fault]
+    return f"{error.subject} : {words}." if error.subject else f"{words[0].upper()}{words[1:]}."
+
+
 def _policies(error: PolicyRefused) -> str:
     return "Règles refusées :\n" + "\n".join(f"  {finding}" for finding in error.findings)
 
@@ -186,6 +203,7 @@ _SPOKEN: dict[type[BaseException], Callable[[Any], str]] = {
     NotAnOrganisation: lambda error: f"Aucune règle n’existe pour « {error.slug} » (policies/orgs).",
     KeyActRefused: lambda error: f"{error.login} : {_KEY_ACTS[error.fault]}.",
     PasswordTooWeak: lambda error: error.title,
+    RecoveryRefused: _recovery,
     CardRefused: lambda error: f"CARDFILE : {_CARDS[error.fault]}.",
     SQLAlchemyError: _unanswered,
     ConnectionError: _unanswered,

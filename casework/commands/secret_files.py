@@ -63,6 +63,29 @@ def passwords_of(logins: Iterable[str], path: Path | None) -> Mapping[str, str]:
     return given
 
 
+def write_together(folder: Path, contents: Iterable[tuple[str, bytes]], option: str) -> None:
+    """Write new files of mode 0600 by name and content, on disk when this returns; where one cannot be, none stays.
+
+    Of what a commit makes true, do it last before the commit, and do not undo it where that fails: its outcome may
+    be unknown, and what was thrown away could be in force.
+
+    Raises:
+        CommandRefused: a file of that name stands there, or cannot be created.
+
+    """
+    written: list[Path] = []
+    try:
+        for name, content in contents:
+            with new_file(folder / name, option) as file:
+                file.write(content)
+            written.append(folder / name)
+        _sync(folder)
+    except BaseException:
+        for path in written:
+            path.unlink(missing_ok=True)
+        raise
+
+
 def read_passwords(path: Path) -> dict[str, str]:
     """The passwords of a file of lines `login<TAB>password`.
 
@@ -97,3 +120,11 @@ def _lines(option: str, path: Path) -> list[str]:
             return [line.rstrip("\n") for line in file if line.strip()]
     except (OSError, UnicodeDecodeError):
         raise CommandRefused(f"{option} : le fichier est illisible.") from None
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -4,9 +4,8 @@ The PDF is set by typst from `share_page.typ`, in memory, with the fonts that it
 """
 
 import json
-import os
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.resources import files
@@ -16,7 +15,6 @@ import click
 import typst
 
 from casework.commands.opening import CommandRefused
-from casework.commands.secret_files import new_file
 from casework.commands.sheets import fingerprint_words
 from casework.settings import Settings
 from crypto.errors import SharesRefused
@@ -164,46 +162,23 @@ def require_folder(folder: Path, settings: Settings) -> None:
         )
 
 
-def require_free(folder: Path, slug: str, split: Split) -> None:
+def page_files(made: ShareSet) -> Iterator[tuple[str, bytes]]:
+    """The name and content of each file: text and PDF of each page."""
+    for page in made.pages():
+        stem = f"{made.slug}-part-{page.number}"
+        yield f"{stem}.txt", page.as_text().encode()
+        yield f"{stem}.pdf", page.as_pdf()
+
+
+def require_no_pages(folder: Path, slug: str) -> None:
     """Refuse a folder where pages of this organisation stand: they may be those of the set in force.
 
     Raises:
-        CommandRefused: a file stands where a page would go.
+        CommandRefused: there is one.
 
     """
-    for number in range(1, split.total + 1):
-        if any(os.path.lexists(path) for path in _places(folder, slug, number)):
-            raise CommandRefused(f"{OPTION} : une feuille de cette organisation s’y trouve déjà.")
-
-
-def write_pages(folder: Path, pages: Sequence[SharePage]) -> None:
-    """Write text and PDF of each page into new files of mode 0600, on disk when this returns; all or none.
-
-    To be done last before a commit, and not to be undone where that fails: its outcome may be unknown, and shares
-    that were thrown away could be those in force.
-
-    Raises:
-        CommandRefused: a file of that name stands there, or cannot be created.
-
-    """
-    written: list[Path] = []
-    try:
-        for page in pages:
-            text, pdf = _places(folder, page.of.slug, page.number)
-            for path, content in ((text, page.as_text().encode()), (pdf, page.as_pdf())):
-                with new_file(path, OPTION) as file:
-                    file.write(content)
-                written.append(path)
-        _sync(folder)
-    except BaseException:
-        for path in written:
-            path.unlink(missing_ok=True)
-        raise
-
-
-def _places(folder: Path, slug: str, number: int) -> tuple[Path, Path]:
-    stem = folder / f"{slug}-part-{number}"
-    return stem.with_suffix(".txt"), stem.with_suffix(".pdf")
+    if next(folder.glob(f"{slug}-part-*"), None) is not None:
+        raise CommandRefused(f"{OPTION} : une feuille de cette organisation s’y trouve déjà.")
 
 
 def _listed(sentences: Sequence[str]) -> str:
@@ -211,11 +186,3 @@ def _listed(sentences: Sequence[str]) -> str:
         textwrap.fill(sentence, _WIDTH, initial_indent="  - ", subsequent_indent="    ")
         for sentence in sentences
     )
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

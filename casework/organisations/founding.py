@@ -72,6 +72,13 @@ def organisation_slugs(connection: Connection) -> dict[UUID, str]:
     return {row[0]: row[1] for row in rows}
 
 
+def organisation_name(connection: Connection, org_id: UUID) -> str:
+    name: str = connection.execute(
+        select(organisation.c.name).where(organisation.c.id == org_id)
+    ).scalar_one()
+    return name
+
+
 def found(
     ground: Ground,
     slug: str,

@@ -21,6 +21,7 @@ MAY_ASK_THE_TIME = {
     ("casework/clock.py", "datetime.now"): "the clock that is passed in",
     ("casework/ids.py", "time.time_ns"): "a UUIDv7 carries the moment it was made",
     ("casework/logs.py", "time.perf_counter"): "how long an answer took",
+    ("casework/commands/share_desk.py", "time.monotonic"): "how long shares are waited for",
 }
 # Who ends a transaction, and why; everyone else is given one.
 MAY_COMMIT = {"casework/postgres.py": "the unit of work"}

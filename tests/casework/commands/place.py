@@ -142,12 +142,15 @@ def run(*arguments: str | Path, environment: Mapping[str, str]) -> Ran:
 
 
 def start(
-    *arguments: str | Path, environment: Mapping[str, str], stdin: int = subprocess.DEVNULL
+    *arguments: str | Path,
+    environment: Mapping[str, str],
+    stdin: int = subprocess.DEVNULL,
+    command: str = COMMAND,
 ) -> subprocess.Popen[str]:
     """Start the command line in a process of its own."""
     others = {name: value for name, value in os.environ.items() if not name.startswith("CASEWORK_")}
     return subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", COMMAND, *map(str, arguments)],
+        [sys.executable, "-W", "error", "-c", command, *map(str, arguments)],
         env={**others, **environment},
         stdin=stdin,
         stdout=subprocess.PIPE,

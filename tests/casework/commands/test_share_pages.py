@@ -10,7 +10,8 @@ import pytest
 from pypdf import PdfReader
 
 from casework.commands.opening import CommandRefused
-from casework.commands.share_pages import ShareSet, require_free, write_pages
+from casework.commands.secret_files import write_together
+from casework.commands.share_pages import OPTION, ShareSet, page_files, require_no_pages
 from crypto.errors import SharesRefused
 from crypto.recovery import TWO_OF_THREE, Split, join_shares, set_mark, split_seed
 from crypto.secret import Secret
@@ -99,21 +100,21 @@ def test_no_repr_shows_a_word() -> None:
 
 def test_pages_are_their_owners_alone_and_never_over_another_file(tmp_path: Path) -> None:
     made = shares()
-    write_pages(tmp_path, made.pages())
+    write_together(tmp_path, page_files(made), OPTION)
     written = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert set(written) == {f"avec-part-{number}.{kind}" for number in (1, 2, 3) for kind in ("txt", "pdf")}
     assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
     with pytest.raises(CommandRefused, match="--pages"):
-        require_free(tmp_path, "avec", TWO_OF_THREE)
+        require_no_pages(tmp_path, "avec")
     with pytest.raises(CommandRefused, match="--pages"):
-        write_pages(tmp_path, shares().pages())
+        write_together(tmp_path, page_files(shares()), OPTION)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == written
 
 
 def test_where_one_page_cannot_be_written_none_stays(tmp_path: Path) -> None:
     (tmp_path / "avec-part-3.pdf").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(CommandRefused, match="--pages"):
-        write_pages(tmp_path, shares().pages())
+        write_together(tmp_path, page_files(shares()), OPTION)
     assert [path.name for path in tmp_path.iterdir()] == ["avec-part-3.pdf"]
 
 

@@ -1,0 +1,138 @@
+"""A holder's screen: a pseudo-terminal of its own, on which a command runs and somebody types."""
+
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from casework.commands.share_desk import Answer, Handed, ask, hand_in
+from crypto.handed_share import read_share, seal_share
+from crypto.secret import Secret
+from tests.casework.commands.place import COMMAND, Place, start
+
+_PATIENCE = 60.0
+
+
+@dataclass
+class Screen:
+    """`shown` is everything that stood on it."""
+
+    pid: int
+    terminal: int
+    shown: str = ""
+    code: int | None = None
+
+    def wait_for(self, words: str) -> None:
+        """Read until these words stand on the screen, after what was waited for before."""
+        until = time.monotonic() + _PATIENCE
+        seen = len(self.shown)
+        while words not in self.shown[seen:]:
+            assert self._read(until), self.shown
+
+    def type(self, line: str) -> None:
+        os.write(self.terminal, line.encode() + b"\n")
+
+    def end(self) -> int:
+        """The exit code, once everything was read."""
+        if self.code is None:
+            until = time.monotonic() + _PATIENCE
+            while self._read(until):
+                pass
+            self.code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+            os.close(self.terminal)
+        return self.code
+
+    def _read(self, until: float) -> bool:
+        ready, _, _ = select.select([self.terminal], [], [], max(0.0, until - time.monotonic()))
+        try:
+            piece = os.read(self.terminal, 4_096) if ready else b""
+        except OSError:  # EIO: the command has ended
+            piece = b""
+        self.shown += piece.decode("utf-8", "replace")
+        return bool(piece)
+
+
+def open_screen(place: Place, *arguments: str) -> Screen:
+    """Run a command on a new screen."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith("CASEWORK_")}
+    environment = {**others, **place.environment}
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(sys.executable, [sys.executable, "-W", "error", "-c", COMMAND, *arguments], environment)
+    return Screen(pid, terminal)
+
+
+def type_share(place: Place, slug: str, share: str, code: str) -> Screen:
+    """A holder compares the code and types her share, with its first four letters of each word."""
+    screen = open_screen(place, "keys", "recover", "share", slug)
+    screen.wait_for("[y/N]")
+    assert code in screen.shown
+    screen.type("y")
+    screen.wait_for("[y/N]")
+    screen.type("y")
+    screen.wait_for("Mot 1 sur")
+    screen.type(" ".join(word[:4] for word in share.split()))
+    screen.end()
+    return screen
+
+
+def hand_over(place: Place, slug: str, share: str, screen: str) -> Answer:
+    """Hand a share in as the command does once it was typed, without a screen."""
+    words = Secret(share.encode())
+    facts, hello = read_share(words), ask(place.state, slug)
+    sealed = seal_share(bytes.fromhex(hello.public), bytes.fromhex(hello.org), words).hex()
+    handed = Handed(screen, facts.set_number, facts.number, facts.needed, sealed)
+    return hand_in(place.state, slug, hello, handed)
+
+
+@dataclass
+class Desk:
+    """The process that waits for shares; `lines` are what it has said."""
+
+    process: subprocess.Popen[str]
+    lines: list[str] = field(default_factory=list)
+
+    @property
+    def code(self) -> str:
+        """The code that the screens compare."""
+        (line,) = [line for line in self.lines if line.startswith("Code")]
+        return line.rpartition(": ")[2].strip()
+
+    def read_to(self, beginning: str) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line)
+            if line.startswith(beginning):
+                return
+        raise AssertionError(self.lines)
+
+    def end(self) -> tuple[int, str]:
+        """The exit code, and what went to the error stream."""
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        out, err = self.process.communicate(timeout=_PATIENCE)
+        self.lines += out.splitlines(keepends=True)
+        return self.process.returncode, err
+
+
+@contextmanager
+def desk(place: Place, *arguments: str | Path, command: str = COMMAND) -> Iterator[Desk]:
+    """`keys recover begin`, up to where it waits for shares; `command` is the program that runs it."""
+    environment = {**place.environment, "PYTHONUNBUFFERED": "1"}
+    process = start("keys", "recover", "begin", *arguments, environment=environment, command=command)
+    waiting = Desk(process)
+    try:
+        waiting.read_to("Chaque personne")
+        yield waiting
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+        # What a kill leaves; it would be in every copy of the place.
+        (place.state / f".recovery-{arguments[0]}").unlink(missing_ok=True)
