@@ -19,6 +19,7 @@ from casework.identity.routes import ROUTES as IDENTITY
 from casework.integration import Integration
 from casework.json_input import MAX_BODY, JsonRequest
 from casework.logs import access_log
+from casework.organisations.compartment_routes import ROUTES as COMPARTMENTS
 from casework.organisations.routes import ROUTES as ORGANISATIONS
 from casework.problems import answer
 from casework.query_input import require_plain_query
@@ -34,6 +35,7 @@ _MARKS = frozenset({"requires", "signed_in", "public"})
 ROUTES: tuple[ControllerRouterHandler, ...] = (
     *IDENTITY,
     *ORGANISATIONS,
+    *COMPARTMENTS,
     *CASES,
     *RESTRICTION,
     *FOLLOW_UPS,

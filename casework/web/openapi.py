@@ -40,6 +40,7 @@ TAGS: Final = {
     "me": "Who is signed in.",
     "members": "The members of one’s own organisation; letting in again, renewing and granting keys.",
     "renewals": "Taking up a renewal of keys or of the second factor, with the secret that was handed over.",
+    "compartments": "The organisation’s keys, and how many persons hold each.",
     "cases": "Cases, their groups of fields and who is assigned to them.",
     "reassignments": "Giving the cases of a member who leaves to her colleagues.",
     "follow-ups": "What was done, visit by visit.",

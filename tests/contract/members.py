@@ -31,6 +31,7 @@ MAY: Final[Mapping[str, str]] = {
     "approve_erasure": "avec.dpo",
     "refuse_erasure": "avec.dpo",
     "view_certificate": "avec.dpo",
+    "list_compartments": "avec.custodian",
     "accept": RECEIVER,
     "refuse": RECEIVER,
     "report_outcome": RECEIVER,

@@ -30,6 +30,7 @@ ROUTES: Final[dict[tuple[str, str], str | frozenset[Action]]] = {
         {Action.MEMBER_MANAGE, Action.KEY_GRANT}
     ),
     ("POST", "/api/v1/members/{member_id:uuid}/grants"): frozenset({Action.KEY_GRANT}),
+    ("GET", "/api/v1/compartments"): frozenset({Action.KEY_RECOVER}),
     ("POST", "/api/v1/cases"): frozenset({Action.CASE_CREATE}),
     ("GET", "/api/v1/cases"): frozenset({Action.CASE_LIST}),
     ("GET", "/api/v1/cases/{case_id:uuid}"): _ANY_READING,

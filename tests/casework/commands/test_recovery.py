@@ -5,8 +5,9 @@ import re
 import signal
 from dataclasses import replace
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
+import pyotp
 import pytest
 from sqlalchemy import Connection, Executable, Insert, delete, event, insert, select, update
 
@@ -18,8 +19,13 @@ from casework.clock import Clock
 from casework.column_types import Sealed
 from casework.commands.recovery import RENEWALS
 from casework.commands.sheets import fingerprint_words
+from casework.database import UnitOfWork
+from casework.deployment import assemble, dismantle
+from casework.identity import sessions
 from casework.identity.members import NewAccount, Position, prepare_account
-from casework.journal import Journal
+from casework.identity.sessions import SignedIn, Token
+from casework.identity.sign_in import give_second_factor, sign_in
+from casework.journal import Journal, Who
 from casework.organisations.founding import Ground, organisation_slugs
 from casework.organisations.holders import verified_directory
 from casework.organisations.partners import decode_chain, own_chain
@@ -36,6 +42,7 @@ from casework.organisations.tables import kek_recovery, key_directory
 from casework.settings import from_environment
 from crypto.directory_entries import PolicyBody
 from crypto.hpke import public_half
+from crypto.kek import Kek
 from crypto.password import FLOOR_PARAMS
 from crypto.pepper import FileKeyProvider
 from crypto.recovery import TWO_OF_THREE, join_shares
@@ -44,10 +51,32 @@ from policies.engine import Engine
 from policies.vocabulary import Profession, Role
 from tests.casework.commands.place import NAME, Place, share_of
 from tests.casework.commands.screens import desk, hand_over, open_screen, type_share
-from tests.casework.commands.test_members import keys_of
 from tests.casework.commands.test_organisations import id_of, read
 
 JURIST = {"contact", "identity", "index", "intake", "legal", "safety"}
+
+
+async def keys_of(place: Place, page: str, login: str) -> tuple[Kek, ...]:
+    """Sign the new member in with what was printed, and return the keys that her session holds."""
+    password = re.search(r"initial\s*: (\S+)", page)
+    secret = re.search(r"\(secret\)\s*: (\S+)", page)
+    assert password is not None
+    assert secret is not None
+    deployment = await assemble(from_environment(place.environment), Clock())
+    try:
+        who = Who(uuid4())
+        begun = await sign_in(deployment, who, login, password[1], None)
+        token = Token.of(deployment.pepper, begun.token)
+        await give_second_factor(deployment, who, token, pyotp.TOTP(secret[1]).now(), None)
+
+        def find(unit: UnitOfWork) -> SignedIn:
+            found = sessions.find(unit, token)
+            assert isinstance(found, SignedIn)
+            return found
+
+        return (await deployment.database.unit(find)).keys.keks
+    finally:
+        await dismantle(deployment)
 
 
 def plan_for(place: Place, slug: str = "cidff", **chosen: object) -> RecoveryPlan:
@@ -161,7 +190,7 @@ def test_two_holders_at_two_screens_let_in_a_first_holder_and_are_handed_new_sha
     assert {path.name for path in folder.iterdir()} == names | {"acces-cidff.new.txt"}
     page = (folder / "acces-cidff.new.txt").read_text("utf-8")
     keys = asyncio.run(keys_of(founded, page, "cidff.new"))
-    assert {kek.group for kek in keys} >= JURIST  # type: ignore[attr-defined]
+    assert {kek.group for kek in keys} >= JURIST
     assert not list(founded.state.glob(".recovery-*"))
     new = [share_of((folder / f"cidff-part-{number}.txt").read_text("utf-8")) for number in (1, 2)]
     assert recovered(founded, plan_for(founded), join_shares(new)).shares

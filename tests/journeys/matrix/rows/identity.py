@@ -130,6 +130,20 @@ ROWS = (
         fields="items items.id items.login items.role items.professions items.active",
     ),
     Row(
+        "GET",
+        "/api/v1/compartments",
+        lambda _: Call("/api/v1/compartments"),
+        {
+            **ANONYMOUS,
+            **members(LikeAssigned("keys are the custodian's matter, whatever else a member may do")),
+            Actor.CUSTODIAN: allowed(
+                because="it counts the holders of one organisation's keys, and names nobody"
+            ),
+            Actor.ASSIGNED: forbidden("key.recover"),
+        },
+        fields="items items.name items.holders items.wanted items.is_thin",
+    ),
+    Row(
         "POST",
         "/api/v1/members/{member_id:uuid}/unlocking",
         _unlock,
