@@ -44,6 +44,7 @@ from casework.organisations.recovering import (
     renew_kek_copies,
 )
 from casework.organisations.recovering import recover as recover_keys
+from casework.restrictions import refuse_where_any_is_restricted
 from casework.settings import Settings, from_environment
 from crypto.errors import SharesRefused
 from crypto.handed_share import (
@@ -60,7 +61,7 @@ from crypto.secret import Secret
 from policies.engine import Engine
 
 # Everything that is sealed to recovery, each by what makes it anew.
-RENEWALS: tuple[Renew, ...] = (renew_kek_copies,)
+RENEWALS: tuple[Renew, ...] = (renew_kek_copies, refuse_where_any_is_restricted)
 
 _ANSWERS = {
     Answer.KEPT: "Part reçue, et gardée scellée : une autre manque encore.",

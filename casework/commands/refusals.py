@@ -90,6 +90,10 @@ _RECOVERY = {
         "la copie de la clé de ce compartiment manque ou est abîmée ; les parts restent valables, rétablissez une"
         " sauvegarde"
     ),
+    RecoveryFault.RESTRICTED_CASES: (
+        "des dossiers restreints ou des notes réservées sont scellés aux parts, que ce programme ne sait pas encore"
+        " renouveler ; les parts restent valables"
+    ),
     RecoveryFault.DIRECTORY_MOVED: "l’annuaire a changé entre-temps, les parts restent valables, recommencez",
 }
 _CARDS = {

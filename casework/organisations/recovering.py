@@ -51,6 +51,7 @@ class RecoveryFault(StrEnum):
     OTHER_SHARES = "other_shares"
     COPY_DAMAGED = "copy_damaged"
     DIRECTORY_MOVED = "directory_moved"
+    RESTRICTED_CASES = "restricted_cases"
 
 
 class RecoveryRefused(Exception):

@@ -2,7 +2,9 @@
 
 import asyncio
 import re
+import shutil
 import signal
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -394,6 +396,27 @@ def test_a_directory_that_moved_meanwhile_is_refused_and_the_shares_stay(founded
     assert caught.value.fault is RecoveryFault.DIRECTORY_MOVED
     assert chain(founded, "cidff") == before
     assert recovered(founded, plan, seed)
+
+
+@pytest.mark.parametrize("table", ["named_recovery", "member_note"])
+def test_what_no_renewal_makes_anew_is_not_lost_but_refuses_the_recovery(
+    sqlite_original: Place, tmp_path: Path, table: str
+) -> None:
+    place = Place(tmp_path / "copy")
+    shutil.copytree(sqlite_original.folder, place.folder)
+    plan, seed = plan_for(place), seed_of(place, "cidff", 1, 2)
+    values: dict[str, object] = {"sealed": b"x", "frame": b"x", "written_at": 0}
+    with sqlite3.connect(place.database) as beside:
+        (values["org_id"],) = beside.execute("SELECT id FROM organisation WHERE slug = 'cidff'").fetchone()
+        names = [row[1] for row in beside.execute(f"PRAGMA table_info({table})")]
+        row = [values.get(name, "x" if name == "compartment" else values["org_id"]) for name in names]
+        beside.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
+    before = chain(place, "cidff")
+    with pytest.raises(RecoveryRefused) as caught:
+        recovered(place, plan, seed)
+    assert caught.value.fault is RecoveryFault.RESTRICTED_CASES
+    assert chain(place, "cidff") == before
+    assert recovered(place, plan_for(place, "avec"), seed_of(place, "avec", 1, 2))
 
 
 # Killed on the way: at each moment some shares are valid
