@@ -16,6 +16,7 @@ from casework.cases.tables import assignment, case_group, member_note, named_rec
 from casework.column_types import Sealed
 from casework.columns import Column
 from casework.organisations.entries import append_entry
+from casework.organisations.recovering import Copies, RecoveryFault, RecoveryRefused
 from casework.restrictions import store_seals, who_is_named
 from casework.shreds import ShredStore, half_purpose
 from crypto.dek import dek_row_key_number, unwrap_dek
@@ -52,6 +53,26 @@ class Recovered:
     directory: Directory
     given: tuple[UUID, ...]
     left: tuple[UUID, ...]
+
+
+def renew_named(shreds: ShredStore, copies: Copies) -> None:
+    """Seal what is sealed to recovery of restricted cases and notes to the new key; a step of `recover`.
+
+    Raises:
+        RecoveryRefused: of a case's named members fewer than two are left, and nobody was named in their place.
+            Nothing is lost: the old shares stay valid.
+        GrantRefused, SealBroken: see below.
+
+    """
+    keks = {(kek.group, kek.number): kek for kek in copies.keks}
+    recovery = Recovery(copies.root.key, copies.private, keks)
+    connection, org_id, holders = copies.connection, copies.org_id, copies.holders
+    recover_notes(connection, shreds, org_id, copies.directory, recovery, holders)
+    done = recover_restricted(connection, org_id, copies.directory, recovery, holders, copies.now)
+    if done.left:
+        raise RecoveryRefused(RecoveryFault.RESTRICTED_CASES)
+    copies.directory = done.directory
+    copies.given += done.given
 
 
 def recover_restricted(

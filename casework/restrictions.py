@@ -13,10 +13,9 @@ import structlog
 from sqlalchemy import Connection, delete, insert, select
 
 from casework.act import Act
-from casework.cases.tables import member_note, named_recovery, named_seal
+from casework.cases.tables import named_recovery, named_seal
 from casework.column_types import Sealed
 from casework.errors import SealedDataDamaged
-from casework.organisations.recovering import Copies, RecoveryFault, RecoveryRefused
 from casework.shreds import ShredStore, half_purpose
 from crypto.directory import Directory
 from crypto.errors import CryptoError
@@ -161,18 +160,3 @@ def _open(act: Act, directory: Directory, case_id: UUID, sealed: bytes) -> Secre
         # Her keys were made anew since: she waits for a named colleague.
         return None
     return open_named_part(directory, case_id.bytes, sealed, keys.member, keys.daily_private)
-
-
-def refuse_where_any_is_restricted(copies: Copies) -> None:
-    """Refuse to replace a recovery key to which restricted cases or notes are sealed: no copy is made anew.
-
-    Raises:
-        RecoveryRefused: the organisation has some. Its shares stay valid.
-
-    """
-    for table in (named_recovery, member_note):
-        found = copies.connection.execute(
-            select(table.c.case_id).where(table.c.org_id == copies.org_id).limit(1)
-        )
-        if found.first() is not None:
-            raise RecoveryRefused(RecoveryFault.RESTRICTED_CASES)

@@ -18,6 +18,7 @@ from casework.database import Database
 from casework.deployment import Deployment, assemble, dismantle, make_database
 from casework.schema import migrate
 from casework.settings import SettingRefused, Settings, from_environment
+from casework.shreds import ShredStore
 
 T = TypeVar("T")
 
@@ -59,6 +60,21 @@ def as_owner(settings: Settings, work: Callable[[Connection], T]) -> T:
     """Run `work` as the owner of the schema, in one transaction, and return its result once committed."""
     results: list[T] = []
     asyncio.run(migrate(owner_url(settings), lambda connection: results.append(work(connection))))
+    return results[0]
+
+
+def as_owner_beside_shreds(settings: Settings, work: Callable[[Connection, ShredStore], T]) -> T:
+    """As `as_owner`, with the shred store open meanwhile."""
+    results: list[T] = []
+
+    async def run() -> None:
+        shreds = ShredStore(settings.shred_url)
+        try:
+            await migrate(owner_url(settings), lambda connection: results.append(work(connection, shreds)))
+        finally:
+            await shreds.dispose()
+
+    asyncio.run(run())
     return results[0]
 
 

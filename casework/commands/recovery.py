@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from casework.anchors import Anchors
 from casework.clock import Clock
-from casework.commands.opening import CommandRefused, as_owner
+from casework.commands.opening import CommandRefused, as_owner, as_owner_beside_shreds
 from casework.commands.organisations import Login, Member, positions_of, prepare_accounts
 from casework.commands.progress import progress
 from casework.commands.secret_files import write_together
@@ -44,8 +45,9 @@ from casework.organisations.recovering import (
     renew_kek_copies,
 )
 from casework.organisations.recovering import recover as recover_keys
-from casework.restrictions import refuse_where_any_is_restricted
+from casework.recovering import renew_named
 from casework.settings import Settings, from_environment
+from casework.shreds import ShredStore
 from crypto.errors import SharesRefused
 from crypto.handed_share import (
     SHARE_WORDS,
@@ -60,8 +62,11 @@ from crypto.recovery import TWO_OF_THREE, Split
 from crypto.secret import Secret
 from policies.engine import Engine
 
-# Everything that is sealed to recovery, each by what makes it anew.
-RENEWALS: tuple[Renew, ...] = (renew_kek_copies, refuse_where_any_is_restricted)
+
+def renewals(shreds: ShredStore) -> tuple[Renew, ...]:
+    """What makes everything that is sealed to recovery anew."""
+    return renew_kek_copies, partial(renew_named, shreds)
+
 
 _ANSWERS = {
     Answer.KEPT: "Part reçue, et gardée scellée : une autre manque encore.",
@@ -251,10 +256,10 @@ def _recover(
     """Recover in one transaction, the new pages on disk before its commit: at each moment some shares are valid."""
     is_written = False
 
-    def work(connection: Connection) -> Recovered:
+    def work(connection: Connection, shreds: ShredStore) -> Recovered:
         nonlocal is_written
         ground = _ground(settings, ready, connection)
-        recovered = recover_keys(ground, ready.plan, seed, RENEWALS)
+        recovered = recover_keys(ground, ready.plan, seed, renewals(shreds))
         made = ShareSet(
             organisation=ready.name,
             slug=ready.plan.slug,
@@ -274,7 +279,7 @@ def _recover(
         return recovered
 
     try:
-        return as_owner(settings, work)
+        return as_owner_beside_shreds(settings, work)
     except SQLAlchemyError:
         if is_written:
             click.echo(

@@ -91,8 +91,8 @@ _RECOVERY = {
         " sauvegarde"
     ),
     RecoveryFault.RESTRICTED_CASES: (
-        "des dossiers restreints ou des notes réservées sont scellés aux parts, que ce programme ne sait pas encore"
-        " renouveler ; les parts restent valables"
+        "d’un dossier restreint il reste moins de deux membres nommés qui aient leurs clés ; les parts restent"
+        " valables, recommencez avec au moins deux personnes à qui le confier"
     ),
     RecoveryFault.DIRECTORY_MOVED: "l’annuaire a changé entre-temps, les parts restent valables, recommencez",
 }

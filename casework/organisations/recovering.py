@@ -37,7 +37,7 @@ from crypto.recovery import (
 )
 from crypto.secret import Secret
 from policies.engine import Engine
-from policies.vocabulary import Action, Profession, Role
+from policies.vocabulary import Action, Group, Profession, Role
 
 ACTION = Action.KEY_RECOVER
 
@@ -98,20 +98,33 @@ class Recovered:
 class Copies:
     """What makes copies for recovery anew: `private` opens those that were made under the directory `before`.
 
-    New ones are made under `directory`, which grows by what the new root certifies of them.
+    New ones are made under `directory`, which grows by what the new `root` certifies of them. `keks` is every key
+    that the old copies gave, `holders` who may be given what nobody holds any more, `given` the cases they were.
     """
 
-    def __init__(self, connection: Connection, org_id: UUID, renewal: Renewal, private: Secret) -> None:
-        self.connection = connection
+    def __init__(
+        self,
+        ground: Ground,
+        org_id: UUID,
+        renewal: Renewal,
+        private: Secret,
+        keks: Sequence[Kek],
+        holders: Sequence[UUID],
+    ) -> None:
+        self.connection = ground.connection
+        self.now = ground.now
         self.org_id = org_id
         self.before = renewal.before
         self.directory = renewal.directory
         self.private = private
-        self._root = renewal.root
+        self.root = renewal.root
+        self.keks = keks
+        self.holders = holders
+        self.given: list[UUID] = []
 
     def certify(self, body: Body) -> None:
         """Append an entry of the new root, for copies whose hash the directory names."""
-        entry = self.directory.next_entry(body, self._root)
+        entry = self.directory.next_entry(body, self.root)
         self.directory = self.directory.extend([entry])
         _append(self.connection, self.org_id, [entry])
 
@@ -161,10 +174,11 @@ def recover(ground: Ground, plan: RecoveryPlan, seed: Secret, renewals: Sequence
     newcomers = [member.body for new in plan.newcomers for member in new.memberships]
     renewal = renew_recovery(directory, seed, newcomers, grants, plan.split)
     _store(ground, org_id, plan, renewal)
-    copies = Copies(connection, org_id, renewal, private)
+    readers = [one.member for one in beneficiaries if not one.compartments.isdisjoint(Group)]
+    copies = Copies(ground, org_id, renewal, private, keks, readers)
     for renew in renewals:
         renew(copies)
-    _record(ground, plan, renewal, beneficiaries)
+    _record(ground, plan, renewal, beneficiaries, copies)
     return Recovered(
         set_mark(renewal.directory.recovery_public),
         anchors.root(org_id),
@@ -204,7 +218,7 @@ def open_copies(
 
 def renew_kek_copies(copies: Copies) -> None:
     """Destroy every copy for the old recovery key, and make the same for the new one."""
-    for kek in open_copies(copies.connection, copies.before, copies.org_id, copies.private):
+    for kek in copies.keks:
         copies.connection.execute(
             update(kek_recovery)
             .where(
@@ -307,7 +321,11 @@ def _append(connection: Connection, org_id: UUID, entries: Sequence[DirectoryEnt
 
 
 def _record(
-    ground: Ground, plan: RecoveryPlan, renewal: Renewal, beneficiaries: Sequence[_Beneficiary]
+    ground: Ground,
+    plan: RecoveryPlan,
+    renewal: Renewal,
+    beneficiaries: Sequence[_Beneficiary],
+    copies: Copies,
 ) -> None:
     """One entry for the use of the shares, under one id in both logs; in its own, one more for each gift."""
     unit, who = UnitOfWork(ground.connection, ground.now), Who(uuid4())
@@ -327,3 +345,6 @@ def _record(
         for compartment in sorted(one.compartments):
             detail = {"member": str(one.member), "compartment": compartment}
             ground.journal.record(unit, org, who, Deed("key.grant", reason="recovery", detail=detail), drop)
+    for case in copies.given:
+        named = {"case": str(case), "members": [str(member) for member in copies.holders]}
+        ground.journal.record(unit, org, who, Deed("key.grant", reason="recovery", detail=named), drop)

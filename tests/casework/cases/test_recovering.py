@@ -5,14 +5,19 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Connection, select
 
+from casework.anchors import Anchors
 from casework.cases.tables import member_note, named_recovery
+from casework.commands.recovery import renewals
 from casework.organisations.entries import append_entry
+from casework.organisations.founding import Ground
+from casework.organisations.holders import verified_directory
+from casework.organisations.recovering import RecoveryFault, RecoveryPlan, RecoveryRefused, recover
 from casework.organisations.tables import kek_recovery
 from casework.recovering import Recovered, Recovery, recover_notes, recover_restricted
 from crypto.directory_entries import ROOT, EntrySigner, MemberRemovedBody, RecoveryBody
 from crypto.errors import SealBroken
 from crypto.hpke import new_key_pair
-from crypto.recovery import join_shares, open_recovery_kek, recovery_key, root_key
+from crypto.recovery import TWO_OF_THREE, join_shares, open_recovery_kek, recovery_key, root_key
 from crypto.restriction import open_named_part_by_recovery
 from tests.casework.centre import CANARY, Centre
 from tests.casework.restricted import ids, restricted_case, write_note
@@ -86,6 +91,57 @@ async def test_a_case_whose_named_members_are_gone_is_given_to_new_holders_with_
     await holder.request("PUT", f"/cases/{case}/restriction/members/{psychologist}", 200)
     reader = await centre.sign_in("avec.psychologist")
     assert (await reader.get(f"/cases/{case}"))["groups"]["health"] == {"summary": f"{CANARY}-health"}
+
+
+async def _use_the_shares(centre: Centre, *holders: str) -> None:
+    """The whole of `keys recover` but its screens."""
+    deployment = centre.deployment
+    shares = [share.reveal().decode() for share in centre.founded["avec"].shares[1:]]
+    org, seed = centre.org("avec"), join_shares(shares)
+    plan = RecoveryPlan(org, "avec", deployment.engine(org), holders, (), TWO_OF_THREE)
+
+    def use(connection: Connection) -> None:
+        state = deployment.settings.state_dir
+        ground = Ground(connection, state, deployment.pepper, deployment.journal, centre.clock.now())
+        done = recover(ground, plan, seed, renewals(deployment.shreds))
+        directory = verified_directory(connection, Anchors(state), org)
+        assert done.floor == directory.floor
+        following = recovery_key(join_shares([share.reveal().decode() for share in done.shares[1:]])).private
+        for row in connection.execute(select(named_recovery)).all():
+            case, sealed = row.case_id.bytes, row.sealed.blob
+            assert open_named_part_by_recovery(directory, case, sealed, following)
+            with pytest.raises(SealBroken):
+                open_named_part_by_recovery(directory, case, sealed, recovery_key(seed).private)
+
+    await centre.dba(use)
+
+
+async def test_the_shares_give_a_restricted_case_and_its_notes_and_their_successors_open_them(
+    centre: Centre,
+) -> None:
+    case, social, _ = await restricted_case(centre, "avec.social", "avec.double")
+    await write_note(social, case, "social", "avec.double")
+    await _leave(centre, "avec.social", "avec.double")
+    await _use_the_shares(centre, "avec.jurist", "avec.supervisor")
+    holder = await centre.sign_in("avec.jurist")
+    assert (await holder.get(f"/cases/{case}"))["groups"]["social"] == content("social")
+    (note,) = (await holder.get(f"/cases/{case}/notes"))["items"]
+    assert note["text"] == f"{CANARY}-note social"
+    auditor = await centre.sign_in("avec.auditor")
+    await centre.integrate()
+    gifts = (await auditor.get("/journal/entries?action=key.grant"))["items"]
+    assert any((gift["detail"] or {}).get("case") == case for gift in gifts)
+
+
+async def test_a_recovery_that_would_leave_a_restricted_case_to_one_is_refused_and_keeps_the_shares(
+    centre: Centre,
+) -> None:
+    await restricted_case(centre, "avec.social", "avec.double")
+    await _leave(centre, "avec.social", "avec.double")
+    with pytest.raises(RecoveryRefused) as caught:
+        await _use_the_shares(centre, "avec.jurist", "avec.custodian")
+    assert caught.value.fault is RecoveryFault.RESTRICTED_CASES
+    await _use_the_shares(centre, "avec.jurist", "avec.supervisor")
 
 
 async def test_a_case_that_two_still_hold_is_given_to_nobody_and_one_alone_is_not_enough(
