@@ -1,5 +1,7 @@
 """Telling a database that is away from one that refuses: the first comes back, and a repetition succeeds."""
 
+from errno import EDQUOT, EFBIG, ENOSPC
+
 import asyncpg
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError
 from sqlalchemy.exc import TimeoutError as NoConnectionLeft
@@ -12,6 +14,8 @@ _SQLITE_CODES = frozenset({5, 6, 8, 10, 14})
 _SQLITE_FULL = frozenset({13, 778})
 # PostgreSQL's class 53, insufficient resources: disk_full.
 _POSTGRESQL_FULL = "53100"
+# Of the files beside the database: no space, no quota, too large (errno(3)).
+_FILES_FULL = frozenset({ENOSPC, EDQUOT, EFBIG})
 
 
 class CommitFailed(Exception):
@@ -27,10 +31,11 @@ class DatabaseUnavailable(CommitFailed):
 
 
 def storage_is_full(error: BaseException) -> bool:
-    """Whether an error of either driver, wrapped by SQLAlchemy or not, says that no more can be written."""
+    """Whether an error of a file or a driver, wrapped by SQLAlchemy or not, says that no more can be written."""
     raised = getattr(error, "orig", None) or error
     return (
         isinstance(error, StorageFull)
+        or (isinstance(error, OSError) and error.errno in _FILES_FULL)
         or getattr(raised, "sqlite_errorcode", None) in _SQLITE_FULL
         or getattr(raised, "sqlstate", None) == _POSTGRESQL_FULL
     )

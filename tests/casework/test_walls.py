@@ -57,6 +57,13 @@ _RIGHTS = {
     "case_team": "SIUD",
     "draft": "SIUD",
     "handoff_part": "SIUD",
+    # A row policy keeps every case whose erasure was not decided; what goes with one may go.
+    "case_file": "SIUD",
+    "consent": "SIUD",
+    "handoff_manifest": "SIUD",
+    "erasure_owner": "SIUD",
+    "named_seal": "SIUD",
+    "named_recovery": "SIUD",
     "idempotency": "SIUD",
     "renewal": "SIUD",
     "renewed_key": "SIUD",
@@ -65,7 +72,7 @@ _RIGHTS = {
     "sessions.attempt": "SIUD",
     # Moved by `move_handoff` alone; of her own side, the service writes two sealed columns.
     "handoff": "SI",
-    "handoff_side": "SI",
+    "handoff_side": "SID",
     "audit_inbox": "I",
     "audit_detail": "SI",
     "deployment": "S",
@@ -175,6 +182,12 @@ async def walled(centre: Centre) -> Walled:
         "INSERT INTO handoff_part SELECT org_id, id, 'legal', 1, '\\x00' FROM handoff_side",
         "INSERT INTO consent SELECT org_id, id, case_id, id, content_digest, "
         f"'{member}', now(), now(), NULL, '\\x00' FROM handoff_side",
+        "INSERT INTO named_seal SELECT org_id, id, created_by, '\\x00' FROM case_file",
+        "INSERT INTO named_recovery SELECT org_id, id, '\\x00' FROM case_file",
+        "INSERT INTO member_note SELECT org_id, id, id, created_by, now(), 'social', '\\x00' FROM case_file",
+        "INSERT INTO erasure (org_id, id, state, basis, prepared_by, prepared_at) "
+        "SELECT org_id, id, 'prepared', 'objection', created_by, now() FROM case_file",
+        "INSERT INTO erasure_owner SELECT org_id, id, id FROM erasure",
     )
     return Walled(centre, administrator, social, UUID(draft["id"]), draft["content_digest"])
 
