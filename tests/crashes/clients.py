@@ -164,5 +164,6 @@ class Sender:
 
 
 def _what_was_made(body: dict[str, Any]) -> Any:
-    """What of an answer a replay repeats: the receipt is of the replay's own entry."""
-    return {name: value for name, value in body.items() if name in {"id", "consent_id", "case_id"}}
+    """What a replay repeats of an answer: receipts are of each entry, and a request goes on meanwhile."""
+    made = {name: value for name, value in body.items() if name in {"id", "consent_id"}}
+    return made or body.get("case_id")

@@ -66,7 +66,7 @@ async def _torment(ground: Ground, server: Server, random: Random) -> tuple[int,
     limits = httpx.Limits(max_connections=WRITERS + SENDERS)
     async with httpx.AsyncClient(timeout=20, limits=limits, trust_env=False) as http:
         await server.start()
-        traffic = Traffic(server, http, random, _forget_codes(ground))
+        traffic = Traffic(server, http, random, forget_codes(ground))
         social, jurist = Member(traffic, "avec.social"), Member(traffic, "cidff.jurist")
         writers = [Writer(social, f"n{number}") for number in range(WRITERS)]
         senders = [Sender(social, jurist) for _ in range(SENDERS)]
@@ -140,7 +140,7 @@ def _kills(ground: Ground) -> list[str]:
     return ["server"] * SERVER_KILLS_ON_POSTGRESQL + ["database"] * DATABASE_KILLS
 
 
-def _forget_codes(ground: Ground) -> Callable[[], Awaitable[None]]:
+def forget_codes(ground: Ground) -> Callable[[], Awaitable[None]]:
     async def forget() -> None:
         # While the database is down: the next try comes.
         with suppress(OSError, DBAPIError):
