@@ -262,13 +262,13 @@ def _application(deployment: Deployment) -> Iterator[Litestar]:
 
 
 @lru_cache(maxsize=512)
-def _stretched(password: str, salt: bytes, params: KdfParams) -> bytes:
+def stretched_once(password: str, salt: bytes, params: KdfParams) -> bytes:
     return stretch(password, salt, params).reveal()
 
 
 def _stretch_once(password: str, salt: bytes, params: KdfParams) -> Secret:
     """What `stretch` gives: a process stretches each password with each salt once, and not at each sign-in."""
-    return Secret(_stretched(password, salt, params))
+    return Secret(stretched_once(password, salt, params))
 
 
 @dataclass(frozen=True)
