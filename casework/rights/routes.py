@@ -53,6 +53,7 @@ async def view_request(request: AnyRequest, request_id: FromPath[UUID]) -> Respo
 
 @post(
     "/api/v1/rights-requests/{request_id:uuid}/approval",
+    status_code=200,
     opt=requires(Action.ERASURE_APPROVE),
     responses=conflicts("handoff_open", "key_not_granted", "wrong_state"),
 )
@@ -78,6 +79,7 @@ async def approve_erasure(
 
 @post(
     "/api/v1/rights-requests/{request_id:uuid}/refusal",
+    status_code=200,
     opt=requires(Action.ERASURE_APPROVE),
     responses=conflicts("wrong_state"),
 )

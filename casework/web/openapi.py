@@ -219,6 +219,12 @@ class Operation:
         return list(dict.fromkeys(CONTENT.values())) if self.id == "change_group" else []
 
     @property
+    def names_a_thing(self) -> bool:
+        """Whether path, query or body name something by its id, which may not be there."""
+        in_body = any("case_id" in getattr(kind, "__struct_fields__", ()) for kind in self.bodies)
+        return "{" in self.path or "case_id" in self.parameters or in_body
+
+    @property
     def answer(self) -> Any:
         """The type of a successful answer in JSON; None where it has no body or another media type."""
         field = self.handler.parsed_return_field
@@ -404,7 +410,7 @@ def _problems(operation: Operation) -> dict[str, Any]:
         statuses += [400, 413, 415]
     if operation.actions:
         statuses.append(403)
-    if "{" in operation.path or "case_id" in operation.parameters:
+    if operation.names_a_thing:
         statuses += [NotFound.status, TooManyRequests.status]
     elif "limited" in operation.handler.opt:
         statuses.append(TooManyRequests.status)
