@@ -28,6 +28,7 @@ from casework.follow_ups.schemas import Correction, NewFollowUp
 from casework.handoffs.schemas import NewHandoff
 from casework.identity.schemas import Unlocking
 from casework.organisations.schemas import NewRenewal
+from casework.rights.schemas import NewRequest
 from casework.routing import COOKIE
 from policies.vocabulary import Group
 from tests.casework.centre import PASSWORD, all_accounts
@@ -225,6 +226,18 @@ def live_through_restrictions(life: Life) -> None:
     assert life.canaries.found_in(str(social.get(f"/cases/{case}/notes")).encode())
     assert life.canaries.found_in(str(social.get(f"/cases/{case}")).encode())
     social.post(f"/cases/{case}/restriction/lifting", filled(Lifting, life.canaries), 200)
+
+
+def live_until_erased(life: Life) -> None:
+    """Erasure is asked for, with a reason: of one case refused, of another done."""
+    social, officer = life.member("avec.social"), life.member("avec.dpo", step_up=True)
+    decided = {"refusal": {"ground": "not_entitled"}, "approval": {"basis": "objection"}}
+    for decision, body in decided.items():
+        case = social.post("/cases", new_case(life.canaries, SOCIAL))["id"]
+        asked = filled(NewRequest, life.canaries, kind="erasure", case_id=case, basis="objection")
+        request = social.post("/rights-requests", asked)["id"]
+        assert life.canaries.found_in(str(officer.get(f"/rights-requests/{request}")).encode())
+        officer.post(f"/rights-requests/{request}/{decision}", body, 200)
 
 
 def live_through_handoffs(life: Life) -> None:

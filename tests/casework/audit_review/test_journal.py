@@ -131,7 +131,8 @@ async def test_details_are_opened_for_who_audits_and_hold_no_content(centre: Cen
     await social.refused("GET", f"/cases/{absent}", 404, "not_found")
     items = await centre.journal("avec")
     created = next(item for item in items if item["action"] == "case.create")
-    assert created["detail"] == {"groups": ["contact", "identity", "intake", "legal", "social"]}
+    groups = ["contact", "identity", "intake", "legal", "social"]
+    assert created["detail"] == {"groups": groups, "honeytoken": 0}
     denied = next(item for item in items if item["outcome"] == "denied")
     assert denied["detail"] == {"tried": {"case": absent}}
     text = str(items)
