@@ -157,7 +157,7 @@ def _import(life: Life, folder: Path) -> Iterator[Named]:
     yield from files_below(folder)
 
 
-# What is typed there is a password, a secret that is good once or the words of a fingerprint, nothing about anybody:
+# What is typed there is a password, a secret that is good once or words of a fingerprint: nothing about anybody.
 # tests/conventions/test_key_holders.py holds that no output shows one.
 _SECRETS = {
     ("post", "/api/v1/me/password"),
