@@ -18,17 +18,13 @@ from casework.cases.schemas import (
     CONTENT,
     CaseMove,
     Emergency,
-    Lifting,
     NewCase,
-    NewNote,
-    NewRestriction,
 )
 from casework.consents.schemas import NewConsent
 from casework.follow_ups.schemas import Correction, NewFollowUp
 from casework.handoffs.schemas import NewHandoff
 from casework.identity.schemas import Unlocking
 from casework.organisations.schemas import NewRenewal
-from casework.rights.schemas import NewRequest
 from casework.routing import COOKIE
 from policies.vocabulary import Group
 from tests.casework.centre import PASSWORD, all_accounts
@@ -211,33 +207,6 @@ def live_through_emergencies(life: Life) -> None:
     renewal = filled(NewRenewal, life.canaries, kind="reset")
     life.member("avec.custodian", step_up=True).post(f"/members/{locked}/renewal", renewal)
     reader.post(f"/members/{locked}/renewal", renewal, 403)
-
-
-def live_through_restrictions(life: Life) -> None:
-    """A case that two keep for themselves, with a note for both; then an ordinary one again."""
-    social = life.member("avec.social", step_up=True)
-    case = social.post("/cases", new_case(life.canaries, SOCIAL))["id"]
-    jurist = str(life.id_of("avec.jurist"))
-    members = [str(life.id_of("avec.social")), jurist]
-    restriction = filled(NewRestriction, life.canaries, members=members)
-    life.member("avec.supervisor", step_up=True).post(f"/cases/{case}/restriction", restriction)
-    note = filled(NewNote, life.canaries, group=Group.SOCIAL, readers=[jurist])
-    social.post(f"/cases/{case}/notes", note)
-    assert life.canaries.found_in(str(social.get(f"/cases/{case}/notes")).encode())
-    assert life.canaries.found_in(str(social.get(f"/cases/{case}")).encode())
-    social.post(f"/cases/{case}/restriction/lifting", filled(Lifting, life.canaries), 200)
-
-
-def live_until_erased(life: Life) -> None:
-    """Erasure is asked for, with a reason: of one case refused, of another done."""
-    social, officer = life.member("avec.social"), life.member("avec.dpo", step_up=True)
-    decided = {"refusal": {"ground": "not_entitled"}, "approval": {"basis": "objection"}}
-    for decision, body in decided.items():
-        case = social.post("/cases", new_case(life.canaries, SOCIAL))["id"]
-        asked = filled(NewRequest, life.canaries, kind="erasure", case_id=case, basis="objection")
-        request = social.post("/rights-requests", asked)["id"]
-        assert life.canaries.found_in(str(officer.get(f"/rights-requests/{request}")).encode())
-        officer.post(f"/rights-requests/{request}/{decision}", body, 200)
 
 
 def live_through_handoffs(life: Life) -> None:

@@ -28,7 +28,7 @@ from tests.casework.commands.place import start
 from tests.conftest import NOT_TRIED
 from tests.crashes.ground import Ground
 from tests.crashes.serving import Server
-from tests.journeys import lives
+from tests.journeys import closing_lives, lives
 from tests.journeys.canaries import ACCENTED, Canaries, forms
 from tests.journeys.everywhere import (
     Named,
@@ -94,8 +94,8 @@ def test_what_was_typed_stands_in_clear_nowhere(
     for state in (
         lives.live_with_cases,
         lives.live_through_emergencies,
-        lives.live_through_restrictions,
-        lives.live_until_erased,
+        closing_lives.live_through_restrictions,
+        closing_lives.live_until_erased,
         lives.live_through_handoffs,
         lives.live_through_refusals,
         lives.fail_to_commit,

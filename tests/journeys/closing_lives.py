@@ -1,0 +1,34 @@
+"""Lives that close a case to others: restricted to two members, and erased."""
+
+from casework.cases.schemas import Lifting, NewNote, NewRestriction
+from casework.rights.schemas import NewRequest
+from policies.vocabulary import Group
+from tests.journeys.canaries import filled
+from tests.journeys.lives import SOCIAL, Life, new_case
+
+
+def live_through_restrictions(life: Life) -> None:
+    """A case that two keep for themselves, with a note for both; then an ordinary one again."""
+    social = life.member("avec.social", step_up=True)
+    case = social.post("/cases", new_case(life.canaries, SOCIAL))["id"]
+    jurist = str(life.id_of("avec.jurist"))
+    members = [str(life.id_of("avec.social")), jurist]
+    restriction = filled(NewRestriction, life.canaries, members=members)
+    life.member("avec.supervisor", step_up=True).post(f"/cases/{case}/restriction", restriction)
+    note = filled(NewNote, life.canaries, group=Group.SOCIAL, readers=[jurist])
+    social.post(f"/cases/{case}/notes", note)
+    assert life.canaries.found_in(str(social.get(f"/cases/{case}/notes")).encode())
+    assert life.canaries.found_in(str(social.get(f"/cases/{case}")).encode())
+    social.post(f"/cases/{case}/restriction/lifting", filled(Lifting, life.canaries), 200)
+
+
+def live_until_erased(life: Life) -> None:
+    """Erasure is asked for, with a reason: of one case refused, of another done."""
+    social, officer = life.member("avec.social"), life.member("avec.dpo", step_up=True)
+    decided = {"refusal": {"ground": "not_entitled"}, "approval": {"basis": "objection"}}
+    for decision, body in decided.items():
+        case = social.post("/cases", new_case(life.canaries, SOCIAL))["id"]
+        asked = filled(NewRequest, life.canaries, kind="erasure", case_id=case, basis="objection")
+        request = social.post("/rights-requests", asked)["id"]
+        assert life.canaries.found_in(str(officer.get(f"/rights-requests/{request}")).encode())
+        officer.post(f"/rights-requests/{request}/{decision}", body, 200)
