@@ -26,8 +26,8 @@ SERVER_KILLS_ON_SQLITE = 25
 SERVER_KILLS_ON_POSTGRESQL = 13
 DATABASE_KILLS = 12
 WRITERS, SENDERS = 20, 12
-# A kill comes after this many more answers, at most.
-LONGEST_PEACE = 60
+# A kill comes after this many more acts on one of the two, at most.
+LONGEST_PEACE = {"follow-up": 60, "handoff": 30}
 PATIENCE_SECONDS = 300
 # Never, whatever is killed. (A refusal whose entry finds the database gone is an alarm of its own, and right.)
 ALARMS = ("journal_refused", "unrecorded_access", "policy_engine_failed", "sealed_data_damaged")
@@ -75,8 +75,8 @@ async def _torment(ground: Ground, server: Server, random: Random) -> tuple[int,
                 group.create_task(client.work())
             kills = _kills(ground)
             random.shuffle(kills)
-            for kill in kills:
-                await _wait_for_answers(traffic, random.randint(1, LONGEST_PEACE))
+            for number, kill in enumerate(kills):
+                await _wait_for_answers(traffic, ("follow-up", "handoff")[number % 2])
                 await asyncio.sleep(random.uniform(0, 0.05))
                 if kill == "server":
                     server.kill()
@@ -127,10 +127,10 @@ async def _require_every_act_journaled_once(ground: Ground, saved: int, arrived:
         assert await ground.administrator.value(common) == arrived
 
 
-async def _wait_for_answers(traffic: Traffic, more: int) -> None:
-    enough = traffic.acknowledged + more
+async def _wait_for_answers(traffic: Traffic, act: str) -> None:
+    enough = traffic.acknowledged[act] + traffic.random.randint(1, LONGEST_PEACE[act])
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while traffic.acknowledged < enough:  # noqa: ASYNC110 - counted by 32 clients, waited for by one
+        while traffic.acknowledged[act] < enough:  # noqa: ASYNC110 - counted by 32 clients, waited for by one
             await asyncio.sleep(0.005)
 
 
