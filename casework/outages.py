@@ -14,6 +14,9 @@ _SQLITE_CODES = frozenset({5, 6, 8, 10, 14})
 _SQLITE_FULL = frozenset({13, 778})
 # PostgreSQL's class 53, insufficient resources: disk_full.
 _POSTGRESQL_FULL = "53100"
+# What asyncpg raises itself: of a connection closed, or, where it was cut in the middle of an answer, in a state that
+# its protocol does not know.
+_DRIVEN = (asyncpg.InterfaceError, asyncpg.InternalClientError)
 # Of the files beside the database: no space, no quota, too large (errno(3)).
 _FILES_FULL = frozenset({ENOSPC, EDQUOT, EFBIG})
 
@@ -56,8 +59,8 @@ def database_is_away(error: BaseException) -> bool:
     if isinstance(state, str):
         return state.startswith(_SQLSTATES)
     # The driver's own, or as SQLAlchemy's adapter raises it where no statement was at hand.
-    driven = error if isinstance(error, asyncpg.InterfaceError) else error.__cause__
-    if isinstance(driven, asyncpg.InterfaceError):
+    driven = error if isinstance(error, _DRIVEN) else error.__cause__
+    if isinstance(driven, _DRIVEN):
         return not isinstance(driven, ValueError)
     if not isinstance(error, DBAPIError):
         return False

@@ -130,9 +130,9 @@ async def _torment(ground: Ground, server: Server) -> tuple[set[str], set[str]]:
             for _ in range(CLIENTS):
                 group.create_task(work())
             for _ in range(SERVER_KILLS):
-                enough = traffic.acknowledged + traffic.random.randint(5, 30)
+                enough = traffic.acknowledged.total() + traffic.random.randint(5, 30)
                 async with asyncio.timeout(PATIENCE_SECONDS):
-                    while traffic.acknowledged < enough:  # noqa: ASYNC110 - counted by the clients
+                    while traffic.acknowledged.total() < enough:  # noqa: ASYNC110 - counted by the clients
                         await asyncio.sleep(0.005)
                 server.kill()
                 await server.start()

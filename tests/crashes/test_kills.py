@@ -88,6 +88,7 @@ async def _torment(ground: Ground, server: Server, random: Random) -> tuple[int,
                 assert await ground.administrator.value(_UNEQUAL_SIDES) == 0
             traffic.stopping = True
         sys.stdout.write(f"{dict(traffic.answers)}\n")
+        assert traffic.answers["500 internal"] == 0
         return await _require_everything_once(ground, writers, senders)
 
 
