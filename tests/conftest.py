@@ -89,7 +89,6 @@ class RunningCluster:
     def __init__(self) -> None:
         self.directory = Path(os.environ["CASEWORK_TEST_CLUSTER"])
         self._binaries = Path(os.environ["CASEWORK_TEST_PG_BINARIES"])
-        self._user = "nobody" if os.geteuid() == 0 else None
 
 
 @pytest.fixture(scope="session")

@@ -43,9 +43,8 @@ class Cluster:
         self._user = "nobody" if os.geteuid() == 0 else None
         if self._user is not None:
             shutil.chown(self.directory, self._user)
-        self._run(
-            "initdb", "-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"
-        )
+        arguments = ("-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8")
+        self._run("initdb", *arguments, user=self._user)
         self.start()
         for login in LOGINS:
             self.sql(
@@ -97,10 +96,11 @@ class Cluster:
     def data(self) -> Path:
         return self.directory / "data"
 
-    def _run(self, program: str, *arguments: str) -> str:
+    def _run(self, program: str, *arguments: str, user: str | None = None) -> str:
+        # A client runs as whoever tests: to become another user a process forks in full, which takes as long again.
         done = subprocess.run(
             [self._binaries / program, *arguments],
-            user=self._user,
+            user=user,
             capture_output=True,
             text=True,
             cwd=self.directory,
