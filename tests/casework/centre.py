@@ -244,7 +244,7 @@ def _engine(slug: str, orgs: frozenset[str] = frozenset(SLUGS), alarm: Alarm | N
     return _load(slug, orgs, alarm=alarm)
 
 
-def _known_engine(slug: str, orgs: Iterable[str], *, alarm: Alarm | None = None) -> Engine:
+def known_engine(slug: str, orgs: Iterable[str], *, alarm: Alarm | None = None) -> Engine:
     return _engine(slug, frozenset(orgs), alarm)
 
 
@@ -335,7 +335,7 @@ async def open_centre(folder: Path, foundation: Foundation, urls: Urls) -> Async
         managed_networks=(ip_network("127.0.0.0/8"),),
     )
     clock = MovableClock()
-    with patch.object(Engine, "load", _known_engine):
+    with patch.object(Engine, "load", known_engine):
         deployment = await assemble(settings, clock, FLOOR_PARAMS)
     await deployment.shreds.create()
     with _application(deployment) as app, patch.object(sign_in, "stretch", _stretch_once):

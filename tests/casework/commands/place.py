@@ -19,6 +19,8 @@ from casework.clock import Clock
 from casework.deployment import assemble, dismantle
 from casework.integration import Integration
 from casework.settings import from_environment
+from policies.engine import Engine
+from tests.casework.centre import known_engine
 from tests.conftest import RunningCluster
 
 NAME = "centre.example.org"
@@ -134,6 +136,7 @@ def run(*arguments: str | Path, environment: Mapping[str, str]) -> Ran:
     out, err = StringIO(), StringIO()
     with (
         patch.dict(os.environ, {**others, **environment}, clear=True),
+        patch.object(Engine, "load", known_engine),
         redirect_stdout(out),
         redirect_stderr(err),
     ):
