@@ -48,13 +48,17 @@ def member_key_fingerprint(org: bytes, member: bytes, daily_public: bytes, signi
 
 @dataclass(frozen=True, slots=True)
 class MemberKeys:
-    """A membership as certified: role, professions, public keys, and the fingerprint over both keys."""
+    """A membership as certified: role, professions, public keys, and the fingerprint over both keys.
+
+    ``certified_by`` is who signed the newest entry about it: root, or a custodian's membership.
+    """
 
     role: str
     professions: tuple[str, ...]
     daily_public: bytes
     signing_public: bytes
     fingerprint: bytes
+    certified_by: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +180,7 @@ def _member(ledger: Ledger, entry: DirectoryEntry, body: MemberBody) -> None:
     if before is not None and before.fingerprint != fingerprint:
         ledger.forget_keys_of(body.member)
     ledger.members[body.member] = MemberKeys(
-        body.role, body.professions, body.daily_public, body.signing_public, fingerprint
+        body.role, body.professions, body.daily_public, body.signing_public, fingerprint, entry.signer
     )
 
 

@@ -19,7 +19,7 @@ from casework.deployment import Deployment
 from casework.drafts.tables import draft
 from casework.errors import Conflict, Forbidden, NotFound, Refusal
 from casework.identity import renewals
-from casework.identity.members import account_of_member, active_memberships
+from casework.identity.members import account_of_member, active_memberships, memberships_of
 from casework.identity.renewals import Kind
 from casework.journal import Deed
 from casework.keyring import lock_keys
@@ -53,11 +53,16 @@ class WordsRefused(Refusal):
 
 
 class SecondPersonNeeded(Forbidden):
-    """A second factor is confirmed by somebody else than who has it, and than who began its renewal."""
+    """A second factor is confirmed by somebody else than who has it, and than who began its renewal.
+
+    Keys are granted by somebody else than who has them, and than who signed them into the directory. By the person
+    each time, whatever her roles.
+    """
 
     code = "second_person_needed"
     title = (
-        "Il faut une autre collègue\u00a0: ni la personne elle-même, ni celle qui a lancé le renouvellement."
+        "Il faut une autre collègue\u00a0: ni la personne elle-même, ni celle qui a lancé le renouvellement "
+        "ou certifié les clés."
     )
 
 
@@ -149,7 +154,7 @@ def confirm(
     """Put in force what a renewal has prepared, by somebody else who heard the member say the words.
 
     Keys are confirmed by a custodian, who signs them into the directory; they open nothing until they are granted.
-    A second factor is confirmed by a colleague who may grant, and did not begin it.
+    A second factor is confirmed by a colleague who may grant, and did not begin it in any of her roles.
 
     Raises:
         Forbidden: she may not, has not stepped up, or it is her own.
@@ -188,7 +193,7 @@ def grant(act: Act, member_id: UUID, asked: Question, expected: Sequence[str], h
     """Give a colleague every compartment that the policies derive for her and the asker holds.
 
     Raises:
-        Forbidden: she may not grant, has not stepped up, or asks for herself.
+        Forbidden: she may not grant, has not stepped up, asks for herself, or certified the keys herself.
         NotFound: not a certified member of her organisation.
         WordsRefused: other words.
         Conflict: the directory moved meanwhile.
@@ -255,7 +260,7 @@ def _confirmable(act: Act, member_id: UUID) -> tuple[Row[Any], Row[Any], Decisio
     is_herself = found is not None and found.id == act.session.account_id
     if hers is not None and hers.kind == Kind.FACTOR:
         # Neither herself nor who began it: no custodian alone gives anybody's second factor to another.
-        is_her_own = is_herself or hers.started_by == act.member_id
+        is_her_own = is_herself or hers.started_by in _own_memberships(act)
         decision = act.require_org(Action.KEY_GRANT)
         if is_her_own:
             raise SecondPersonNeeded(CONFIRM, reason="second_person", policies=decision.policies)
@@ -269,11 +274,23 @@ def _confirmable(act: Act, member_id: UUID) -> tuple[Row[Any], Row[Any], Decisio
 def _grantee(act: Act, member_id: UUID) -> tuple[Row[Any], Decision]:
     found = account_of_member(act.unit.connection, act.org_id, member_id)
     decision = act.require_org(Action.KEY_GRANT)
-    if found is not None and found.id == act.session.account_id:
+    if found is not None and (found.id == act.session.account_id or _has_certified(act, found.id)):
         raise SecondPersonNeeded(GRANT, reason="second_person", policies=decision.policies)
     if found is None or not _certified(act, found.id).fingerprints:
         raise NotFound(GRANT, reason="not_found", tried={"member": str(member_id)})
     return found, decision
+
+
+def _own_memberships(act: Act) -> set[UUID]:
+    """Whatever her role, she is one person: what she began under one she does not confirm under another."""
+    return memberships_of(act.unit.connection, act.org_id, act.session.account_id)
+
+
+def _has_certified(act: Act, account_id: UUID) -> bool:
+    """Whether the asker, in any of her roles, signed this account's keys into the directory."""
+    certified, own = _fresh(act).members, {one.bytes for one in _own_memberships(act)}
+    members = active_memberships(act.unit.connection, act.org_id, account_id)
+    return any(certified[one.bytes].certified_by in own for one in members if one.bytes in certified)
 
 
 def _certified(act: Act, account_id: UUID) -> Question:

@@ -2,7 +2,15 @@
 
 from typing import Any
 
-from tests.casework.centre import CANARY, Centre, Client
+from sqlalchemy import Connection, insert
+
+from casework.column_types import Sealed
+from casework.identity.members import Position, prepare_account
+from casework.identity.tables import membership
+from casework.organisations.entries import append_entry
+from crypto.directory_entries import EntrySigner
+from crypto.password import FLOOR_PARAMS, password_keys, wrap_daily, wrap_signing
+from tests.casework.centre import CANARY, PASSWORD, Centre, Client
 
 OCCURRED_AT = "2026-11-20T10:00:00Z"
 PASSPHRASE = "un bateau mauve traverse Lisbonne"
@@ -120,3 +128,33 @@ async def take_up(centre: Centre, secret: str, login: str) -> list[str]:
     assert answer.status_code == 200, answer.text
     words: list[str] = answer.json()["words"]
     return words
+
+
+async def add_role(centre: Centre, login: str, position: Position) -> None:
+    """Give somebody of AVEC one role more with her login, certified by the custodian."""
+    account, org = centre.accounts[login], centre.org("avec")
+    (new,) = prepare_account(login, PASSWORD, [position], FLOOR_PARAMS).memberships
+    custodian = centre.accounts["avec.custodian"].memberships[0]
+    keys = password_keys(centre.deployment.pepper, new.id.bytes, account.password.secret)
+    params = account.password.params
+
+    def add(connection: Connection) -> None:
+        directory = centre.deployment.directories.fresh(connection, org)
+        daily = wrap_daily(keys, new.id.bytes, params, new.daily_private, directory.floor)
+        connection.execute(
+            insert(membership).values(
+                org_id=org,
+                id=new.id,
+                account_id=account.id,
+                role=position.role,
+                professions=",".join(sorted(position.professions)),
+                active=True,
+                daily_key=Sealed(daily),
+                signing_key=Sealed(wrap_signing(keys, new.id.bytes, params, new.signing)),
+                created_at=centre.clock.now(),
+            )
+        )
+        signer = EntrySigner(custodian.id.bytes, custodian.signing)
+        append_entry(connection, org, directory.next_entry(new.body, signer))
+
+    await centre.dba(add)

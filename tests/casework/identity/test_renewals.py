@@ -217,6 +217,37 @@ async def test_a_lost_device_is_replaced_once_a_colleague_heard_the_words(centre
     assert me.json()["compartments"]
 
 
+async def test_who_began_the_renewal_of_a_second_factor_confirms_it_in_no_other_role(centre: Centre) -> None:
+    """A custodian who is auditor too, and has got hold of a colleague's password."""
+    await story.add_role(centre, "avec.custodian", Position(Role.AUDITOR))
+    custodian = await centre.sign_in("avec.custodian", step_up=True, role="custodian")
+    secret = await story.begin_renewal(centre, custodian, LOGIN, "factor")
+    prepared = (await _take_up(centre, secret, password=PASSWORD)).json()
+    path = f"/members/{centre.member(LOGIN)}/renewal/confirmation"
+    other_self = await centre.sign_in("avec.custodian", step_up=True, role="auditor")
+    assert_problem(await _say(other_self, path, prepared["words"]), 403, "second_person_needed")
+    own = (await other_self.get("/me"))["member_id"]
+    assert own != str(centre.member("avec.custodian"))
+    assert await _denied(centre, "renewal.confirm") == [("second_person", own)]
+    await _refuse_code(centre, pyotp.TOTP(prepared["totp_secret"]))
+    assert (await _confirm(centre, prepared["words"], by="avec.double")).status_code == 200
+
+
+async def test_who_certified_keys_grants_them_nothing_in_any_other_role(centre: Centre) -> None:
+    """A custodian who works on cases too resets a colleague, and knows the words for she took it up herself."""
+    await story.add_role(centre, "avec.custodian", Position(Role.WORKER, frozenset({Profession.SOCIAL})))
+    custodian = await centre.sign_in("avec.custodian", step_up=True, role="custodian")
+    words = await story.take_up(centre, await story.begin_renewal(centre, custodian, LOGIN), LOGIN)
+    path = f"/members/{centre.member(LOGIN)}"
+    assert (await _say(custodian, f"{path}/renewal/confirmation", words)).status_code == 200
+    other_self = await centre.sign_in("avec.custodian", step_up=True, role="worker")
+    own = (await other_self.get("/me"))["member_id"]
+    assert_problem(await _say(other_self, f"{path}/grants", words), 403, "second_person_needed")
+    assert await _denied(centre, "key.grant") == [("second_person", own)]
+    assert (await (await centre.sign_in(LOGIN, password=NEW)).get("/me"))["compartments"] == []
+    assert (await _grant(centre, words)).json()["granted"]
+
+
 async def test_a_new_second_factor_needs_the_password_too(centre: Centre) -> None:
     secret = await _begin(centre, "factor")
     assert_problem(await _take_up(centre, secret, password="not this one"), 401, "sign_in_refused")
