@@ -14,8 +14,8 @@ _SQLITE_CODES = frozenset({5, 6, 8, 10, 14})
 _SQLITE_FULL = frozenset({13, 778})
 # PostgreSQL's class 53, insufficient resources: disk_full.
 _POSTGRESQL_FULL = "53100"
-# What asyncpg raises itself: of a connection closed, or, where it was cut in the middle of an answer, in a state that
-# its protocol does not know.
+# What asyncpg raises itself: of a connection closed, or, where it was cut in the middle of an answer, in a state
+# that its protocol does not know.
 _DRIVEN = (asyncpg.InterfaceError, asyncpg.InternalClientError)
 # Of the files beside the database: no space, no quota, too large (errno(3)).
 _FILES_FULL = frozenset({ENOSPC, EDQUOT, EFBIG})
