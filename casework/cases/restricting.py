@@ -21,7 +21,7 @@ from casework.restrictions import forget_seals, named_part, store_seals, who_is_
 from crypto.directory import Directory
 from crypto.directory_entries import EntrySigner
 from crypto.directory_rules import FEWEST_NAMED
-from crypto.restriction import Restricting, lift_restriction, name_members, restriction_of
+from crypto.restriction import lift_restriction, name_members, restriction_of
 from crypto.secret import Secret
 from policies.vocabulary import Action, Group
 
@@ -45,11 +45,7 @@ def restrict_case(act: Act, case_id: UUID, wanted: NewRestriction) -> Restrictio
     directory = _directory(act)
     members = _require_two(set(wanted.members))
     _require_able(act, directory, members)
-    part = Secret.random()
-    change.renew_keys(part)
-    _name(act, case_id, name_members(directory, case_id.bytes, part, _bytes(members), signer))
-    _set_restricted(act, change, restricted=True)
-    _assign(act, case_id, members)
+    _name(act, change, _renew_keys(change), members, signer)
     _record(change, "case.restrict", members, reason=reason)
     return _restriction(members)
 
@@ -70,11 +66,8 @@ def name_member(act: Act, case_id: UUID, member_id: UUID) -> Restriction:
     members = _require_two({*who_is_named(directory, case_id), member_id})
     if _drops_out(directory, case_id, members):
         # Somebody whose keys are gone, or others now: what she may have kept opens nothing newer.
-        part = Secret.random()
-        change.renew_keys(part)
-    _name(act, case_id, name_members(directory, case_id.bytes, part, _bytes(members), signer))
-    _set_restricted(act, change, restricted=True)
-    _assign(act, case_id, members)
+        part = _renew_keys(change)
+    _name(act, change, part, members, signer)
     _record(change, "case.name", members, named=member_id)
     return _restriction(members)
 
@@ -98,11 +91,7 @@ def unname_member(act: Act, case_id: UUID, member_id: UUID) -> Restriction:
     if len(members) < FEWEST_NAMED:
         title = "Un dossier restreint garde au moins deux personnes nommées."
         raise _not_now(case_id, Action.CASE_ASSIGN, "fewer_than_two", title)
-    part = Secret.random()
-    change.renew_keys(part)
-    _name(act, case_id, name_members(directory, case_id.bytes, part, _bytes(members), signer))
-    _set_restricted(act, change, restricted=True)
-    _assign(act, case_id, members)
+    _name(act, change, _renew_keys(change), members, signer)
     _record(change, "case.unname", members, unnamed=member_id)
     return _restriction(members)
 
@@ -179,9 +168,21 @@ def _directory(act: Act) -> Directory:
     return act.deployment.directories.fresh(act.unit.connection, act.org_id)
 
 
-def _name(act: Act, case_id: UUID, made: Restricting) -> None:
+def _renew_keys(change: ChangingCase) -> Secret:
+    """Renew a case's keys under a new named part, and return it."""
+    part = Secret.random()
+    change.renew_keys(part)
+    return part
+
+
+def _name(act: Act, change: ChangingCase, part: Secret, members: set[UUID], signer: EntrySigner) -> None:
+    """Name these members, and nobody else, for a case: the part is sealed to them, and they are the assigned."""
+    named = [member.bytes for member in members]
+    made = name_members(_directory(act), change.id.bytes, part, named, signer)
     append_entry(act.unit.connection, act.org_id, made.entry)
-    store_seals(act.unit.connection, act.org_id, case_id, made)
+    store_seals(act.unit.connection, act.org_id, change.id, made)
+    _set_restricted(act, change, restricted=True)
+    _assign(act, change.id, members)
 
 
 def _set_restricted(act: Act, change: ChangingCase, *, restricted: bool) -> None:
@@ -216,10 +217,6 @@ def _record(
 
 def _restriction(members: Iterable[UUID]) -> Restriction:
     return Restriction(sorted(members), [])
-
-
-def _bytes(members: Iterable[UUID]) -> list[bytes]:
-    return [member.bytes for member in members]
 
 
 def _not_now(case_id: UUID, action: Action, code: str, title: str) -> NotNow:
