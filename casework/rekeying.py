@@ -4,7 +4,7 @@ Nothing is shown to anybody: what is opened here is sealed again in the same bre
 once the database has committed too, every half that is no longer needed is destroyed.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -69,6 +69,9 @@ def renew(
             fresh[group], halves[group] = (dek.key, dek.row), dek.shred_part
     numbers = {group: row.half + (group in halves) for group, row in loaded.groups.items()}
     purposes = {group: half_purpose(group, number) for group, number in numbers.items()}
+    # Only what is older than these: whoever renews the case next may have put hers there by then.
+    older = {half_purpose(group, old) for group, number in numbers.items() for old in range(1, number)}
+    unneeded = older & act.deployment.shreds.purposes_of(act.org_id, loaded.id)
     # The shred store commits first: a key without its half must never exist.
     act.deployment.shreds.renew(
         act.org_id,
@@ -91,16 +94,13 @@ def renew(
             .where(case_group.c.org_id == act.org_id, case_group.c.id == loaded.groups[group].id)
             .values(values)
         )
-    destroy = partial(
-        _destroy_others, act.deployment.shreds, act.org_id, loaded.id, [PSEUDONYM, *purposes.values()]
-    )
-    act.unit.on_commit(destroy)
+    act.unit.on_commit(partial(_destroy, act.deployment.shreds, act.org_id, loaded.id, unneeded))
 
 
-def _destroy_others(shreds: ShredStore, org_id: UUID, case_id: UUID, needed: list[str]) -> None:
+def _destroy(shreds: ShredStore, org_id: UUID, case_id: UUID, unneeded: Set[str]) -> None:
     """Destroy the halves that nothing needs any more. What fails here is done by the case's next renewal."""
     try:
-        shreds.keep_only(org_id, case_id, needed)
+        shreds.destroy(org_id, case_id, unneeded)
     except Exception as error:  # noqa: BLE001 - the renewal is committed: its answer stands
         log.error("halves_not_destroyed", case=str(case_id), error=type(error).__name__)
 

@@ -144,15 +144,21 @@ class ShredStore:
             if rows:
                 connection.execute(insert(shred), rows)
 
-    def keep_only(self, org_id: UUID, owner: UUID, purposes: Iterable[str]) -> None:
-        """Destroy every other half of an owner; only once the rows that needed them are gone for good."""
-        others = (
+    def purposes_of(self, org_id: UUID, owner: UUID) -> set[str]:
+        """For which purposes an owner has halves."""
+        query = select(shred.c.purpose).where(shred.c.org_id == org_id, shred.c.owner_id == owner)
+        with self._engine.connect() as connection:
+            return set(connection.execute(query).scalars())
+
+    def destroy(self, org_id: UUID, owner: UUID, purposes: Iterable[str]) -> None:
+        """Destroy halves of an owner; only once the rows that needed them are gone for good."""
+        these = (
             shred.c.org_id == org_id,
             shred.c.owner_id == owner,
-            shred.c.purpose.not_in(list(purposes)),
+            shred.c.purpose.in_(list(purposes)),
         )
         with self._engine.begin() as connection:
-            connection.execute(delete(shred).where(*others))
+            connection.execute(delete(shred).where(*these))
 
     def of(
         self, org_id: UUID, owners: Iterable[UUID], purposes: Iterable[str]

@@ -8,12 +8,14 @@ import pytest
 from sqlalchemy import Connection, Row, delete, insert, select, update
 from structlog.testing import capture_logs
 
+from casework.access import Access
 from casework.act import Act
 from casework.cases.tables import assignment, case_file, case_group, named_seal
 from casework.column_types import Sealed
 from casework.columns import Column
 from casework.follow_ups.tables import follow_up_frame
 from casework.organisations.entries import append_entry
+from casework.restrictions import named_part
 from casework.shreds import half_purpose
 from crypto.dek import CaseKey
 from crypto.directory_entries import EntrySigner
@@ -24,7 +26,7 @@ from crypto.opener import open_frame
 from crypto.restriction import name_members
 from crypto.secret import Secret
 from crypto.signing import SigningKey
-from policies.vocabulary import Group
+from policies.vocabulary import Action, Group
 from tests.casework.administrator import Administrator
 from tests.casework.cases.test_keys_are_the_wall import allow_everything
 from tests.casework.centre import CANARY, Centre, Client
@@ -343,3 +345,23 @@ async def test_a_member_whose_keys_are_others_now_waits_until_she_is_named_again
         group: half + 1 for group, half in before.items()
     }
     assert (await social.get(path))["waiting"] == []
+
+
+async def test_halves_that_the_next_renewal_has_written_are_not_destroyed_by_the_one_before(
+    centre: Centre,
+) -> None:
+    """Between the commit of one renewal and its end, another may hold the case: what it wrote is all that there is."""
+    case, social, _ = await restricted_case(centre, "avec.social", "avec.jurist")
+    avec = centre.org("avec")
+
+    def renew(act: Act) -> None:
+        change = Access(act).change_case(UUID(case), [Action.CASE_ASSIGN])
+        shreds, next_one = act.deployment.shreds, {half_purpose(group, 4): bytes(32) for group in Group}
+        act.unit.on_commit(lambda: shreds.renew(avec, UUID(case), next_one))
+        change.renew_keys(named_part(act, UUID(case)))
+        change.record("case.assign", [])
+
+    await centre.act(social, renew)
+    purposes = {purpose for _, purpose in await _halves(centre, social, case)}
+    assert purposes == {"pseudonym", *(half_purpose(group, number) for group in Group for number in (3, 4))}
+    assert (await social.get(f"/cases/{case}"))["groups"]["social"] == content("social")
