@@ -121,10 +121,10 @@ class ChangingCase:
         record = _open(self._act, key, old, sealed, _keep_none) | (over or {})
         return Sealed(seal_frame(key, new, msgspec.json.encode(record)))
 
-    def renew_keys(self, named_part: Secret | None) -> None:
+    def renew_keys(self, named_part: Secret | None) -> frozenset[Group]:
         """Give every group a new half, and a new key where the session opens the old one: `rekeying.renew`."""
         keys = {group: _case_key(self._act, self.loaded, group) for group in Group}
-        rekeying.renew(self._act, self.loaded, keys, named_part)
+        return rekeying.renew(self._act, self.loaded, keys, named_part)
 
     def record(self, action: str, rows: Iterable[tuple[UUID, int]], **more: Any) -> None:
         """Journal the change: the rows it wrote with their versions, and what else the deed says."""
@@ -179,8 +179,8 @@ class Access:
         listing = self._require_listable(loaded)
         allowed = self._readable_groups(loaded)
         keys = self._keys(loaded, allowed)
-        if loaded.facts.restricted and _stale(loaded, keys):
-            loaded = self._renew(case_id, list(keys))
+        if loaded.half_renewed(keys):
+            loaded = self._renew_rest(case_id, keys)
             keys = self._keys(loaded, allowed)
         loaded = self._take_in_arrivals(loaded, keys)
         names_civil_status = self._act.decide_case(Action.CASE_READ_LEGAL_NAME, loaded.facts).allowed
@@ -272,8 +272,8 @@ class Access:
             raise refusal(denied[0], denied[1], hidden=False, tried={"case": str(case_id)})
         self._raise_alarm_of_honeytoken(loaded)
         self._act.unit.touched()
-        if loaded.facts.restricted and _stale(loaded, keys := self._keys(loaded, Group)):
-            loaded = self._renew(case_id, list(keys))
+        if (old := loaded.half_renewed(Group)) and (keys := self._keys(loaded, old)):
+            loaded = self._renew_rest(case_id, keys)
         policies = sorted({policy for decision in decisions for policy in decision.policies})
         return ChangingCase(loaded, tuple(policies), self._act)
 
@@ -388,14 +388,13 @@ class Access:
 
         return store
 
-    def _renew(self, case_id: UUID, groups: Sequence[Group]) -> LoadedCase:
-        """Renew keys of a restricted case that somebody who renewed the others could not open; returns it anew."""
+    def _renew_rest(self, case_id: UUID, groups: Iterable[Group]) -> LoadedCase:
+        """Renew keys that whoever renewed the others could not open; returns the case anew."""
         case_queries.LOCK.rows(self._act.unit.connection, {"org": self._act.org_id, "case": case_id})
         # Once more under the lock: another holder may have come first.
         loaded = self._load(case_id)
-        keys = self._keys(loaded, groups)
-        part = restrictions.named_part(self._act, case_id)
-        rekeying.renew(self._act, loaded, {group: keys[group] for group in _stale(loaded, keys)}, part)
+        part = restrictions.named_part(self._act, case_id) if loaded.facts.restricted else None
+        rekeying.renew_rest(self._act, loaded, self._keys(loaded, loaded.half_renewed(groups)), part)
         return self._load(case_id)
 
     def _shows_identity(self, row: Any) -> bool:
@@ -485,11 +484,6 @@ def _purposes(rows: Sequence[Any]) -> Mapping[Group, str]:
     if all(row.half == 1 for row in rows):
         return _FIRST_HALVES
     return {Group(row.compartment): half_purpose(row.compartment, row.half) for row in rows}
-
-
-def _stale(loaded: LoadedCase, keys: Iterable[Group]) -> list[Group]:
-    """The groups whose key was left as it was when those of the others were renewed."""
-    return [group for group in keys if loaded.groups[group].half > loaded.groups[group].dek_generation]
 
 
 def _shred(parts: Mapping[tuple[UUID, str], bytes], owner: UUID, purpose: str) -> bytes:

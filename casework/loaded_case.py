@@ -1,6 +1,6 @@
 """A case as the gateway loads it: facts and sealed rows, before anything is decided or opened."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -25,3 +25,7 @@ class LoadedCase:
     pseudonym: bytes = field(repr=False)
     groups: Mapping[Group, Any]
     shreds: Mapping[Group, bytes] = field(repr=False)
+
+    def half_renewed(self, among: Iterable[Group]) -> list[Group]:
+        """The groups whose half was renewed by somebody who could not open their key: it is still the older one."""
+        return [group for group in among if self.groups[group].half > self.groups[group].dek_generation]

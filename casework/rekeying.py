@@ -4,7 +4,8 @@ Nothing is shown to anybody: what is opened here is sealed again in the same bre
 once the database has committed too, every half that is no longer needed is destroyed.
 """
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -20,9 +21,10 @@ from casework.columns import Column
 from casework.consents.tables import consent
 from casework.follow_ups.tables import follow_up, follow_up_frame
 from casework.handoffs.tables import handoff_manifest, handoff_side
+from casework.journal import Deed, Touched
 from casework.loaded_case import LEGAL_NAME, LoadedCase
 from casework.packets import open_envelope
-from casework.shreds import PSEUDONYM, ShredStore, half_purpose
+from casework.shreds import ShredStore, half_purpose
 from crypto.dek import CaseKey, new_dek
 from crypto.drop import is_drop_envelope
 from crypto.frame import seal_frame
@@ -33,6 +35,9 @@ from crypto.secret import Secret
 from policies.vocabulary import Group
 
 log = structlog.get_logger(__name__)
+
+# The action under which each renewal that an ordinary act brings about, or that was asked for, is journaled.
+RENEWAL = "case.renew_keys"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +53,12 @@ class _Record:
 
 def renew(
     act: Act, loaded: LoadedCase, keys: Mapping[Group, CaseKey | None], named_part: Secret | None
-) -> None:
+) -> frozenset[Group]:
     """Give these groups of a locked case new halves, over which `named_part` is laid where there is one.
 
-    A group whose key is given, and whose current KEK is held, gets a new key too, and its records are sealed anew.
-    Of the others the half alone changes: their key is renewed by the next holder who opens or changes the case.
+    A group whose key is given, and whose current KEK is held, gets a new key too, and its records are sealed anew:
+    these are returned. Of the others the half alone is put under another number, by which the next holder who opens
+    or changes the case knows that their key is to be renewed (`renew_rest`).
 
     Raises:
         SealBroken: a record of the case does not open where it stands.
@@ -95,9 +101,23 @@ def renew(
             .values(values)
         )
     act.unit.on_commit(partial(_destroy, act.deployment.shreds, act.org_id, loaded.id, unneeded))
+    return frozenset(fresh)
 
 
-def _destroy(shreds: ShredStore, org_id: UUID, case_id: UUID, unneeded: Set[str]) -> None:
+def renew_rest(
+    act: Act, loaded: LoadedCase, keys: Mapping[Group, CaseKey], named_part: Secret | None
+) -> None:
+    """Renew, of a locked case, the keys that whoever renewed the others could not open; and journal it."""
+    # Under an older KEK nothing is sealed any more: such a key waits for a holder of the newest.
+    held = {group: key for group, key in keys.items() if act.keyring.current_kek(group) is not None}
+    if not held:
+        return
+    renew(act, loaded, held, named_part)
+    touched = (Touched(loaded.pseudonym, ()),)
+    act.record(Deed(RENEWAL, touched=touched, count=len(held), detail={"groups": sorted(held)}))
+
+
+def _destroy(shreds: ShredStore, org_id: UUID, case_id: UUID, unneeded: AbstractSet[str]) -> None:
     """Destroy the halves that nothing needs any more. What fails here is done by the case's next renewal."""
     try:
         shreds.destroy(org_id, case_id, unneeded)

@@ -4,7 +4,7 @@ Every route says who may use it, with `requires(…)` or `public(because=…)`; 
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, Final, Generic, TypeVar
@@ -259,7 +259,11 @@ async def _in_unit(
     acts: list[Act],
     work: Callable[[Act], T],
 ) -> T:
-    """Run `work` as an act of the token's member in one unit; the act is put into `acts` first."""
+    """Run `work` as an act of the token's member in one unit; the act is put into `acts` first.
+
+    What does not open is tried once more, in a unit of its own: on PostgreSQL a case's keys may be renewed between
+    two of a unit's statements. What is damaged stays so.
+    """
 
     def unit_of_work(unit: UnitOfWork) -> T:
         session = sessions.find(unit, token)
@@ -269,6 +273,8 @@ async def _in_unit(
         acts.append(act)
         return work(act)
 
+    with suppress(CryptoError, ShredMissing):
+        return await within_limits(deployment.database, unit_of_work)
     return await within_limits(deployment.database, unit_of_work)
 
 

@@ -7,7 +7,7 @@ from litestar import Request, Response, get, patch, post, put
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 
 from casework.act import Act
-from casework.cases import emergency, reassignment, search, service, status
+from casework.cases import emergency, key_renewal, reassignment, search, service, status
 from casework.cases.schemas import (
     CONTENT,
     Assignments,
@@ -19,9 +19,11 @@ from casework.cases.schemas import (
     CaseView,
     Emergency,
     GroupChanged,
+    KeyRenewal,
     NewCase,
     Reassigned,
     Reassignment,
+    RenewedKeys,
     Search,
     SearchResult,
 )
@@ -135,6 +137,22 @@ async def reopen_case(
     return await perform_once(request, reopen, status.view_moved)
 
 
+@post("/api/v1/cases/{case_id:uuid}/keys", status_code=200, opt=requires(Action.CASE_RESTRICT))
+async def renew_keys(
+    request: AnyRequest, case_id: FromPath[UUID], data: JSONBody[KeyRenewal]
+) -> Response[RenewedKeys]:
+    """Seal a case anew under new keys, where the old ones may be known; needs a step-up and a reason.
+
+    Whoever may restrict the case may. Keys that she does not hold are `waiting` for whoever holds them and opens or
+    changes the case next. Nobody reads more or less by it.
+    """
+
+    def renew(act: Act) -> Made[RenewedKeys]:
+        return Made(case_id, key_renewal.renew_keys(act, case_id, data))
+
+    return await perform_once(request, renew, key_renewal.view_renewal)
+
+
 @post("/api/v1/cases/{case_id:uuid}/break-glass", opt=requires(Action.CASE_BREAK_GLASS))
 async def break_glass(
     request: AnyRequest, case_id: FromPath[UUID], data: JSONBody[Emergency]
@@ -209,6 +227,7 @@ ROUTES = (
     reassign,
     close_case,
     reopen_case,
+    renew_keys,
     break_glass,
     search_cases,
 )

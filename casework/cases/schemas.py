@@ -121,6 +121,19 @@ class CaseMove(Struct, forbid_unknown_fields=True):
     reason: Reason = ""
 
 
+class KeyRenewal(Struct, forbid_unknown_fields=True):
+    """Why the keys of a case are renewed."""
+
+    reason: Reason = ""
+
+
+class RenewedKeys(Struct):
+    """The groups that have a new key. Those that wait get theirs when a holder next opens or changes the case."""
+
+    renewed: list[Group]
+    waiting: list[Group]
+
+
 class CaseMoved(Struct):
     id: UUID
     status: Status

@@ -82,6 +82,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
             "readers": ["01936c00-0000-7000-8000-000000000002"],
         }
     },
+    "renew_keys": {"example": {"reason": "Un poste de travail a été volé, session ouverte."}},
     "close_case": {"example": {"reason": "Relogée, suivi terminé à sa demande."}},
     "reopen_case": {"example": {"reason": "Elle est revenue."}},
     "break_glass": {

@@ -54,6 +54,7 @@ LINKS: Final[dict[str, tuple[Link, ...]]] = {
             "close_case",
             "break_glass",
             "restrict_case",
+            "renew_keys",
             "write_note",
             "list_notes",
         ),
@@ -76,6 +77,7 @@ LINKS: Final[dict[str, tuple[Link, ...]]] = {
     "name_member": _of_a_case(_CASE, "view_restriction"),
     "lift_restriction": _of_a_case(_CASE, "view_case", "restrict_case"),
     "write_note": _of_a_case(_CASE, "list_notes"),
+    "renew_keys": _of_a_case(_CASE, "view_case"),
     "close_case": _of_a_case(_CASE, "reopen_case"),
     "reopen_case": _of_a_case(_CASE, "view_case", "close_case"),
     "record_follow_up": (

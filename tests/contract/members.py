@@ -25,6 +25,7 @@ MAY: Final[Mapping[str, str]] = {
     "reassign": SUPERVISOR,
     "reopen_case": SUPERVISOR,
     "restrict_case": SUPERVISOR,
+    "renew_keys": SUPERVISOR,
     "unlock_member": "avec.custodian",
     "begin_renewal": "avec.custodian",
     "confirm_renewal": "avec.custodian",

@@ -51,6 +51,7 @@ ROUTES: Final[dict[tuple[str, str], str | frozenset[Action]]] = {
     ("GET", "/api/v1/cases/{case_id:uuid}/notes"): _ANY_READING,
     ("POST", "/api/v1/cases/{case_id:uuid}/closure"): frozenset({Action.CASE_CLOSE}),
     ("POST", "/api/v1/cases/{case_id:uuid}/reopening"): frozenset({Action.CASE_REOPEN}),
+    ("POST", "/api/v1/cases/{case_id:uuid}/keys"): frozenset({Action.CASE_RESTRICT}),
     ("POST", "/api/v1/cases/{case_id:uuid}/break-glass"): frozenset({Action.CASE_BREAK_GLASS}),
     ("POST", "/api/v1/cases/{case_id:uuid}/follow-ups"): _ANY_RECORDING,
     ("GET", "/api/v1/cases/{case_id:uuid}/follow-ups"): _ANY_READING,

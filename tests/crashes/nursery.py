@@ -3,9 +3,9 @@
     python -m tests.crashes.nursery KILLS SEED SECRETS
 
 The settings are those of the environment; SECRETS holds as JSON the second factors, by login. It signs in once,
-then forks for each kill: a child assembles the deployment, opens cases, prepares and approves erasures in units of
-work of the service, and dies by SIGKILL after a random while. After each, both stores are read. What was found
-wrong and what was done is printed as JSON.
+then forks for each kill: a child assembles the deployment, opens cases, renews their keys, prepares and approves
+erasures in units of work of the service, and dies by SIGKILL after a random while. After each, both stores are
+read. What was found wrong and what was done is printed as JSON.
 """
 
 import asyncio
@@ -28,9 +28,11 @@ import pyotp
 from sqlalchemy import Connection, make_url, select
 
 from casework import deployment as deployment_module
+from casework.access import Access
 from casework.act import Act, Circumstances, begin_act
 from casework.app import create_app
-from casework.cases.schemas import NewCase
+from casework.cases.key_renewal import renew_keys
+from casework.cases.schemas import KeyRenewal, NewCase
 from casework.cases.service import create_case
 from casework.cases.tables import case_file, case_group
 from casework.clock import Clock
@@ -48,7 +50,7 @@ from casework.rights.states import Basis, State
 from casework.rights.tables import erasure
 from casework.routing import decode_token
 from casework.settings import from_environment
-from casework.shreds import erased, shred
+from casework.shreds import erased, half_purpose, shred
 from crypto.password import FLOOR_PARAMS
 from policies.engine import Engine
 from tests.casework import story
@@ -58,7 +60,7 @@ from tests.casework.centre import PASSWORD
 T = TypeVar("T")
 # A child is killed within so many acts, and so long after the last of them has begun.
 MOST_ACTS, LONGEST_ACT_SECONDS = 6, 0.02
-LOGINS = ("avec.social", "avec.dpo")
+LOGINS = ("avec.social", "avec.supervisor", "avec.dpo")
 _NEW = msgspec.json.encode(story.new_case("social"))
 
 
@@ -145,7 +147,7 @@ async def _work(
 ) -> None:
     deployment = await assemble(from_environment(), clock, FLOOR_PARAMS)
     deployment.directories = directories
-    social, dpo = (tokens[login] for login in LOGINS)
+    social, supervisor, dpo = (tokens[login] for login in LOGINS)
     # The first act of a connection is slow: its statements are not prepared yet.
     await _act(deployment, social, lambda act: act.drop(JOURNAL))
     os.write(acts, b".")
@@ -153,10 +155,14 @@ async def _work(
     while True:
         os.write(acts, b".")
         what = random.random()
-        if what < 0.4:
+        if what < 0.35:
             new = msgspec.json.decode(_NEW, type=NewCase)
             await _act(deployment, social, lambda act, new=new: create_case(act, new))
-        elif what < 0.7:
+        elif what < 0.45:
+            await _act(deployment, supervisor, lambda act: _renew_one(act, random))
+        elif what < 0.55:
+            await _act(deployment, social, lambda act: _read_one(act, random))
+        elif what < 0.75:
             await _act(deployment, social, lambda act: _prepare_one(act, random))
         else:
             await _erase_one(deployment, dpo, random)
@@ -172,6 +178,23 @@ async def _act(deployment: Deployment, token: str, work: Callable[[Act], T]) -> 
         return work(begin_act(deployment, unit, session, circumstances))
 
     return await deployment.database.unit(unit_of_work)
+
+
+def _renew_one(act: Act, random: Random) -> None:
+    for case in _any_case(act, random):
+        renew_keys(act, case, KeyRenewal("Une session a été volée."))
+
+
+def _read_one(act: Act, random: Random) -> None:
+    """What whoever renewed its keys could not open is renewed by it."""
+    for case in _any_case(act, random):
+        Access(act).open_case(case)
+
+
+def _any_case(act: Act, random: Random) -> list[UUID]:
+    query = select(case_file.c.id).where(case_file.c.org_id == act.org_id).order_by(case_file.c.id)
+    cases = act.unit.connection.execute(query).scalars().all()
+    return [random.choice(cases)] if cases else []
 
 
 def _prepare_one(act: Act, random: Random) -> None:
@@ -214,10 +237,15 @@ async def _inspect() -> list[str]:
 
 
 def _read_database(connection: Connection) -> tuple[set[tuple[UUID, str]], set[UUID], set[UUID]]:
-    """(case, group) of every key, every case, and every case whose erasure was decided."""
+    """(case, purpose) of the half of every key, every case, and every case whose erasure was decided."""
     gone = select(erasure.c.case_id).where(erasure.c.state.in_([State.ERASED, State.COMPLETE]))
     return (
-        set(connection.execute(select(case_group.c.case_id, case_group.c.compartment)).tuples()),
+        {
+            (case, half_purpose(compartment, half))
+            for case, compartment, half in connection.execute(
+                select(case_group.c.case_id, case_group.c.compartment, case_group.c.half)
+            )
+        },
         set(connection.execute(select(case_file.c.id)).scalars()),
         set(connection.execute(gone.where(erasure.c.case_id.is_not(None))).scalars()),
     )
@@ -239,6 +267,7 @@ async def _tell() -> dict[str, int]:
     states = await main.run(lambda connection: connection.execute(select(erasure.c.state)).scalars().all())
     return {
         "cases": len(cases),
+        "renewed": len({owner for owner, purpose in halves if "#" in purpose}),
         "complete": states.count(State.COMPLETE),
         "half_done": states.count(State.ERASED),
         "orphans": len({owner for owner, _ in halves} - cases),

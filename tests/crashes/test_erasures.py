@@ -1,4 +1,4 @@
-"""Killed by the hundred during creations and erasures: no key is without its half, no erased case comes back.
+"""Killed by the hundred while cases are made, renewed and erased: no key is without its half, no erased is back.
 
 The moments of the kills are drawn from a seed that is printed, and can be given again as `CASEWORK_TEST_KILL_SEED`.
 """
@@ -58,7 +58,8 @@ def test_three_hundred_kills_leave_no_key_without_its_half_and_no_erased_case(
     sys.stdout.write(f"{told}\n")
     assert told["wrong"] == []
     assert told["kills"] == KILLS[engine_name]
-    # It must have been in the middle of both.
+    # It must have been in the middle of each; of those that were renewed many were erased since.
+    assert told["renewed"] >= KILLS[engine_name] // 100
     assert told["cases"] >= KILLS[engine_name] // 10
     assert told["complete"] >= KILLS[engine_name] // 10
     asyncio.run(_require_all_is_finished_and_swept(ground))
@@ -84,7 +85,8 @@ async def _require_all_is_finished_and_swept(ground: Ground) -> None:
         await dismantle(deployment)
     owners = await halves.value("SELECT count(DISTINCT owner_id) FROM shred")
     assert await ground.administrator.value("SELECT count(*) FROM case_file") == owners
-    assert await halves.value("SELECT count(*) FROM shred") == 9 * owners
+    # A renewal that was killed after its commit leaves the older halves to the next one: none is missing.
+    assert await halves.value("SELECT count(*) FROM shred") >= 9 * owners
 
 
 def test_a_server_that_is_killed_while_cases_are_erased_loses_none_and_brings_none_back(

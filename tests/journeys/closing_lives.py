@@ -1,6 +1,6 @@
 """Lives that close a case to others: restricted to two members, and erased."""
 
-from casework.cases.schemas import Lifting, NewNote, NewRestriction
+from casework.cases.schemas import KeyRenewal, Lifting, NewNote, NewRestriction
 from casework.rights.schemas import NewRequest
 from policies.vocabulary import Group
 from tests.journeys.canaries import filled
@@ -8,13 +8,15 @@ from tests.journeys.lives import SOCIAL, Life, new_case
 
 
 def live_through_restrictions(life: Life) -> None:
-    """A case that two keep for themselves, with a note for both; then an ordinary one again."""
+    """A case under new keys that two keep for themselves, with a note for both; then an ordinary one again."""
     social = life.member("avec.social", step_up=True)
     case = social.post("/cases", new_case(life.canaries, SOCIAL))["id"]
     jurist = str(life.id_of("avec.jurist"))
     members = [str(life.id_of("avec.social")), jurist]
     restriction = filled(NewRestriction, life.canaries, members=members)
-    life.member("avec.supervisor", step_up=True).post(f"/cases/{case}/restriction", restriction)
+    supervisor = life.member("avec.supervisor", step_up=True)
+    supervisor.post(f"/cases/{case}/keys", filled(KeyRenewal, life.canaries), 200)
+    supervisor.post(f"/cases/{case}/restriction", restriction)
     note = filled(NewNote, life.canaries, group=Group.SOCIAL, readers=[jurist])
     social.post(f"/cases/{case}/notes", note)
     assert life.canaries.found_in(str(social.get(f"/cases/{case}/notes")).encode())

@@ -44,7 +44,7 @@ from tests.journeys.lives import Life
 
 # What a journal's detail may hold, sealed to the auditor: why it was done.
 WHY = {"case.close", "case.reopen", "case.break_glass", "follow_up.correct", "member.unlock"}
-WHY |= {"case.restrict", "case.unrestrict", "renewal.begin"}
+WHY |= {"case.renew_keys", "case.restrict", "case.unrestrict", "renewal.begin"}
 # Or what was looked for.
 LOOKED_FOR = {"case.search"}
 

@@ -350,7 +350,7 @@ async def test_a_member_whose_keys_are_others_now_waits_until_she_is_named_again
 async def test_halves_that_the_next_renewal_has_written_are_not_destroyed_by_the_one_before(
     centre: Centre,
 ) -> None:
-    """Between the commit of one renewal and its end, another may hold the case: what it wrote is all that there is."""
+    """Between the commit of one renewal and its end another may hold the case: what it wrote is all there is."""
     case, social, _ = await restricted_case(centre, "avec.social", "avec.jurist")
     avec = centre.org("avec")
 

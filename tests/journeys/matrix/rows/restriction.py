@@ -1,4 +1,4 @@
-"""Restricted cases and member-only notes. Of a restricted one nobody but its named members learns anything."""
+"""New keys, restricted cases and member-only notes. Of a restricted case only its named members learn anything."""
 
 from tests.journeys.matrix.actors import Actor, Stage, Things
 from tests.journeys.matrix.cells import (
@@ -28,6 +28,10 @@ _OF_AN_ORDINARY_ONE = forbidden("case.assign")
 def _restrict(at: Things) -> Call:
     body = {"members": [at.worker, at.colleague], "reason": "Une collègue la connaît."}
     return Call(f"/api/v1/cases/{at.case}/restriction", body)
+
+
+def _renew(at: Things) -> Call:
+    return Call(f"/api/v1/cases/{at.case}/keys", {"reason": "Un poste a été volé, session ouverte."})
 
 
 def _view(at: Things) -> Call:
@@ -63,6 +67,23 @@ def _closed_to(actors: Cell, named: Cell) -> dict[Actor, Cell | LikeAssigned]:
 
 
 ROWS = (
+    Row(
+        "POST",
+        "/api/v1/cases/{case_id:uuid}/keys",
+        _renew,
+        {
+            **ANONYMOUS,
+            Actor.UNASSIGNED: _HIDDEN,
+            Actor.RECEPTION: forbidden("case.restrict"),
+            Actor.SUPERVISOR: allowed("case.renew_keys"),
+            **without_content(_HIDDEN),
+            **others(_HIDDEN),
+            **withdrawn(_OWN_CASE),
+            Actor.ASSIGNED: forbidden("case.restrict"),
+        },
+        fields="renewed waiting",
+        spoils=Spoils.THE_THING,
+    ),
     Row(
         "POST",
         "/api/v1/cases/{case_id:uuid}/restriction",
