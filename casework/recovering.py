@@ -15,6 +15,7 @@ from sqlalchemy import Connection, and_, delete, insert, select, update
 from casework.cases.tables import assignment, case_group, member_note, named_recovery
 from casework.column_types import Sealed
 from casework.columns import Column
+from casework.identity.members import persons_behind
 from casework.organisations.entries import append_entry
 from casework.organisations.recovering import Copies, RecoveryFault, RecoveryRefused
 from casework.restrictions import store_seals, who_is_named
@@ -59,8 +60,8 @@ def renew_named(shreds: ShredStore, copies: Copies) -> None:
     """Seal what is sealed to recovery of restricted cases and notes to the new key; a step of `recover`.
 
     Raises:
-        RecoveryRefused: of a case's named members fewer than two are left, and nobody was named in their place.
-            Nothing is lost: the old shares stay valid.
+        RecoveryRefused: of those named for a case fewer than two people are left, and nobody was named in their
+            place. Nothing is lost: the old shares stay valid.
         GrantRefused, SealBroken: see below.
 
     """
@@ -85,8 +86,8 @@ def recover_restricted(
 ) -> Recovered:
     """Seal every restricted case's part to the directory's recovery key anew, and to `holders` where need be.
 
-    They are needed where fewer than two of the named still have their keys. Each entry is signed by the root and
-    appended; the caller journals, and remembers the directory once it has committed.
+    They are needed where fewer than two people among the named still have their keys. Each entry is signed by the
+    root and appended; the caller journals, and remembers the directory once it has committed.
 
     Raises:
         GrantRefused, SealBroken: a copy is not what the directory certifies, or of another recovery key.
@@ -98,8 +99,9 @@ def recover_restricted(
         case = row.case_id.bytes
         part = open_named_part_by_recovery(directory, case, row.sealed.blob, recovery.private)
         able = set(who_is_named(directory, row.case_id))
-        members = able if len(able) >= FEWEST_NAMED else able | set(holders)
-        if len(members) < FEWEST_NAMED:
+        # By the person: whoever is named in two roles is lost with one password.
+        members = able if len(persons_behind(connection, org_id, able)) >= FEWEST_NAMED else able | {*holders}
+        if len(persons_behind(connection, org_id, members)) < FEWEST_NAMED:
             left.append(row.case_id)
             continue
         named = sorted(member.bytes for member in members)

@@ -12,7 +12,7 @@ from casework.cases.service import touch_case
 from casework.cases.tables import member_note
 from casework.columns import Column
 from casework.errors import bad_field
-from casework.identity.members import active_members
+from casework.identity.members import active_members, persons_behind
 from casework.ids import new_id
 from casework.journal import Deed, Touched
 from casework.packets import open_note
@@ -20,7 +20,7 @@ from casework.restrictions import who_is_named
 from crypto.member_note import readers_of, seal_member_note
 from policies.vocabulary import RECORD, Group
 
-# Its author and one more: a note that one alone reads would be lost with her.
+# Its author and one person more: a note that one alone reads, in whatever roles, would be lost with her.
 FEWEST_READERS = 2
 
 
@@ -35,7 +35,8 @@ def write_note(act: Act, case_id: UUID, new: NewNote) -> NoteCreated:
 
     Raises:
         NotFound, Forbidden: see `Access.change_case`.
-        BadInput: no text; a reader who is unknown, holds no key of the group, or is not named where she must be.
+        BadInput: no text; no reader but herself, in whichever role; a reader who is unknown, holds no key of the
+            group, or is not named where she must be.
 
     """
     if not new.text.strip():
@@ -99,10 +100,10 @@ def list_notes(act: Act, case_id: UUID) -> NoteList:
 
 
 def _require_able(act: Act, case_id: UUID, group: Group, readers: set[UUID], *, is_restricted: bool) -> None:
-    if len(readers) < FEWEST_READERS:
-        raise bad_field("readers", "fewer_than_two")
     if readers - active_members(act.unit.connection, act.org_id, list(readers)):
         raise bad_field("readers", "unknown_member")
+    if len(persons_behind(act.unit.connection, act.org_id, readers)) < FEWEST_READERS:
+        raise bad_field("readers", "fewer_than_two")
     directory = act.deployment.directories.fresh(act.unit.connection, act.org_id)
     if is_restricted and readers - set(who_is_named(directory, case_id)):
         raise bad_field("readers", "not_named")

@@ -15,7 +15,7 @@ from casework.cases.schemas import NewRestriction, Restriction
 from casework.cases.service import assign_members
 from casework.cases.tables import assignment, case_file, case_team
 from casework.errors import Forbidden, NotFound, NotNow, bad_field
-from casework.identity.members import active_members
+from casework.identity.members import active_members, persons_behind
 from casework.organisations.entries import append_entry
 from casework.restrictions import forget_seals, named_part, store_seals, who_is_named
 from crypto.directory import Directory
@@ -34,7 +34,7 @@ def restrict_case(act: Act, case_id: UUID, wanted: NewRestriction) -> Restrictio
     Raises:
         NotFound, Forbidden: see `Access.change_case`; a step-up is needed to sign.
         NotNow: it is restricted already.
-        BadInput: fewer than two, somebody unknown, or somebody who holds no key of a case.
+        BadInput: fewer than two people, whatever their roles; somebody unknown, or who holds no key of a case.
 
     """
     reason = wanted.reason.strip()
@@ -43,8 +43,9 @@ def restrict_case(act: Act, case_id: UUID, wanted: NewRestriction) -> Restrictio
         raise _not_now(case_id, Action.CASE_RESTRICT, "already_restricted", "Ce dossier est déjà restreint.")
     signer = _signer(act, Action.CASE_RESTRICT)
     directory = _directory(act)
-    members = _require_two(set(wanted.members))
+    members = set(wanted.members)
     _require_able(act, directory, members)
+    _require_two(act, members)
     _name(act, change, _renew_keys(change), members, signer)
     _record(change, "case.restrict", members, reason=reason)
     return _restriction(members)
@@ -56,14 +57,15 @@ def name_member(act: Act, case_id: UUID, member_id: UUID) -> Restriction:
     Raises:
         NotFound, Forbidden: see `Access.change_case`; or she is not named herself.
         NotNow: the case is not restricted.
-        BadInput: somebody unknown, or who holds no key of a case.
+        BadInput: somebody unknown, or who holds no key of a case; or she would be the only person named.
 
     """
     change, part = _require_named(act, case_id, Action.CASE_ASSIGN)
     signer = _signer(act, Action.CASE_ASSIGN)
     directory = _directory(act)
     _require_able(act, directory, {member_id})
-    members = _require_two({*who_is_named(directory, case_id), member_id})
+    members = {*who_is_named(directory, case_id), member_id}
+    _require_two(act, members)
     if _drops_out(directory, case_id, members):
         # Somebody whose keys are gone, or others now: what she may have kept opens nothing newer.
         part = _renew_keys(change)
@@ -77,7 +79,7 @@ def unname_member(act: Act, case_id: UUID, member_id: UUID) -> Restriction:
 
     Raises:
         NotFound, Forbidden: see `Access.change_case`; she is not named herself, or the other is not.
-        NotNow: the case is not restricted, or fewer than two would be left.
+        NotNow: the case is not restricted, or fewer than two people would be left.
 
     """
     change, _ = _require_named(act, case_id, Action.CASE_ASSIGN)
@@ -88,7 +90,7 @@ def unname_member(act: Act, case_id: UUID, member_id: UUID) -> Restriction:
         tried = {"case": str(case_id), "member": str(member_id)}
         raise NotFound(Action.CASE_ASSIGN, reason="not_found", tried=tried)
     members = {*who_is_named(directory, case_id)} - {member_id}
-    if len(members) < FEWEST_NAMED:
+    if not _are_two(act, members):
         title = "Un dossier restreint garde au moins deux personnes nommées."
         raise _not_now(case_id, Action.CASE_ASSIGN, "fewer_than_two", title)
     _name(act, change, _renew_keys(change), members, signer)
@@ -141,10 +143,14 @@ def _require_named(
     return change, part
 
 
-def _require_two(members: set[UUID]) -> set[UUID]:
-    if len(members) < FEWEST_NAMED:
+def _require_two(act: Act, members: set[UUID]) -> None:
+    if not _are_two(act, members):
         raise bad_field("members", "fewer_than_two")
-    return members
+
+
+def _are_two(act: Act, members: set[UUID]) -> bool:
+    # The directory knows memberships alone: one person in two roles would do for its rule.
+    return len(persons_behind(act.unit.connection, act.org_id, members)) >= FEWEST_NAMED
 
 
 def _require_able(act: Act, directory: Directory, members: set[UUID]) -> None:

@@ -233,6 +233,12 @@ def accounts_of_members(connection: Connection, org_id: UUID) -> dict[UUID, UUID
     return {row.id: row.account_id for row in rows}
 
 
+def persons_behind(connection: Connection, org_id: UUID, members: Collection[UUID]) -> set[UUID]:
+    """The active accounts behind those of `members` that are active: where two people are wanted, two of these."""
+    accounts = accounts_of_members(connection, org_id)
+    return {accounts[member] for member in members if member in accounts}
+
+
 def active_members(connection: Connection, org_id: UUID, members: Collection[UUID]) -> set[UUID]:
     """Those of `members` that are active in the organisation."""
     rows = connection.execute(

@@ -65,6 +65,16 @@ async def test_a_note_names_a_reader_who_can_open_it(centre: Centre) -> None:
     assert await centre.dba(lambda connection: connection.execute(query).all()) == []
 
 
+async def test_a_note_for_oneself_in_another_role_is_refused(centre: Centre) -> None:
+    worker = await centre.sign_in("avec.double", role="worker")
+    case = await open_case(worker, "social")
+    other_self = str(centre.accounts["avec.double"].memberships[1].id)
+    body = {"group": "social", "text": CANARY, "readers": [other_self]}
+    problem = await worker.refused("POST", f"/cases/{case}/notes", 422, "bad_input", json=body)
+    assert problem["errors"] == [{"field": "readers", "code": "fewer_than_two"}]
+    assert await worker.get(f"/cases/{case}/notes") == {"items": []}
+
+
 async def test_a_note_of_a_restricted_case_goes_with_its_keys(centre: Centre) -> None:
     """Its readers are among the named; who leaves the case loses the note, and the others keep it."""
     case, social, _ = await restricted_case(centre, "avec.social", "avec.double")

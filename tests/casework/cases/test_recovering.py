@@ -136,10 +136,14 @@ async def test_the_shares_give_a_restricted_case_and_its_notes_and_their_success
 async def test_a_recovery_that_would_leave_a_restricted_case_to_one_is_refused_and_keeps_the_shares(
     centre: Centre,
 ) -> None:
-    await restricted_case(centre, "avec.social", "avec.double")
-    await _leave(centre, "avec.social", "avec.double")
+    await restricted_case(centre, "avec.social", "avec.psychologist")
+    await _leave(centre, "avec.social", "avec.psychologist")
     with pytest.raises(RecoveryRefused) as caught:
         await _use_the_shares(centre, "avec.jurist", "avec.custodian")
+    assert caught.value.fault is RecoveryFault.RESTRICTED_CASES
+    # One person in two roles is one too.
+    with pytest.raises(RecoveryRefused) as caught:
+        await _use_the_shares(centre, "avec.double")
     assert caught.value.fault is RecoveryFault.RESTRICTED_CASES
     await _use_the_shares(centre, "avec.jurist", "avec.supervisor")
 

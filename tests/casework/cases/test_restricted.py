@@ -147,6 +147,26 @@ async def test_fewer_than_two_are_never_named(centre: Centre) -> None:
     assert denied == ["not_found", "fewer_than_two", "not_restricted"]
 
 
+async def test_one_person_in_two_roles_is_not_two_named_people(centre: Centre) -> None:
+    case, social, _ = await restricted_case(centre, "avec.social", "avec.double")
+    supervisor = await centre.sign_in("avec.supervisor", step_up=True)
+    another = await open_case(social, "social")
+    roles = sorted(str(one.id) for one in centre.accounts["avec.double"].memberships)
+    body = {"members": roles, "reason": REASON}
+    problem = await supervisor.refused("POST", f"/cases/{another}/restriction", 422, "bad_input", json=body)
+    assert problem["errors"] == [{"field": "members", "code": "fewer_than_two"}]
+    assert (await social.get(f"/cases/{another}/restriction"))["members"] == []
+    # Nor is one taken away where the other two are one.
+    path = f"/cases/{case}/restriction/members"
+    for role in roles:
+        await social.request("PUT", f"{path}/{role}", 200)
+    own = ids(centre, "avec.social")[0]
+    await social.refused("DELETE", f"{path}/{own}", 409, "fewer_than_two")
+    assert (await social.get(f"/cases/{case}/restriction"))["members"] == sorted([own, *roles])
+    (denied,) = await denials(centre, "avec", "case.assign")
+    assert (denied["entry"]["reason"], denied["entry"]["actor"]) == ("fewer_than_two", own)
+
+
 async def test_a_named_members_change_of_assignments_names_nobody(centre: Centre) -> None:
     case, social, _ = await restricted_case(centre, "avec.social", "avec.jurist")
     body = {"members": ids(centre, "avec.social", "avec.supervisor")}
