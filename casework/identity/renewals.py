@@ -28,7 +28,7 @@ from casework.identity.sessions import SignedIn, Token
 from casework.identity.sign_in import account_of, find_account, judge, record, refuse
 from casework.identity.strength import require_strong
 from casework.identity.tables import account, membership, renewal, renewed_key
-from casework.identity.totp import new_seed, open_seed, seal_seed
+from casework.identity.totp import new_seed, open_new_seed, seal_new_seed, seal_seed
 from casework.identity.wrapping import Stretched, is_right, params_of, proof
 from casework.ids import new_id
 from casework.journal import Deed, Who
@@ -137,7 +137,7 @@ def factor_context(renewal_id: UUID, seed: str) -> bytes:
 
 def seed_of(deployment: Deployment, found: Row[Any]) -> str:
     """The seed that a renewal has prepared."""
-    return open_seed(deployment.peppers, found.account_id, found.totp_seed)
+    return open_new_seed(deployment.peppers, found.id, found.totp_seed)
 
 
 def install_keys(connection: Connection, found: Row[Any]) -> None:
@@ -153,9 +153,10 @@ def install_keys(connection: Connection, found: Row[Any]) -> None:
     _install(connection, found, {**values, "outer_pepper_id": None})
 
 
-def install_factor(connection: Connection, found: Row[Any]) -> None:
-    """Put the new seed of a renewal in the place of the account's; every session of hers ends."""
-    _install(connection, found, {"totp_seed": found.totp_seed, "totp_step": 0})
+def install_factor(deployment: Deployment, connection: Connection, found: Row[Any]) -> None:
+    """Put the new seed of a renewal in the place of the account's, sealed as such; every session of hers ends."""
+    sealed = seal_seed(deployment.pepper, found.account_id, seed_of(deployment, found))
+    _install(connection, found, {"totp_seed": sealed, "totp_step": 0})
 
 
 def _install(connection: Connection, found: Row[Any], values: dict[str, Any]) -> None:
@@ -228,7 +229,7 @@ async def take_up_factor(deployment: Deployment, who: Who, login: str, secret: s
         unit.connection.execute(
             update(renewal)
             .where(renewal.c.org_id == hers.org_id, renewal.c.id == hers.id)
-            .values(totp_seed=seal_seed(deployment.pepper, hers.account_id, seed))
+            .values(totp_seed=seal_new_seed(deployment.pepper, hers.id, seed))
         )
         record(deployment, unit, hers.org_id, who, Deed(TAKE_UP), AuthLevel.PASSWORD)
         return TakenUp(words, seed)

@@ -12,6 +12,8 @@ STEP_SECONDS = 30
 # One step of clock drift either way (RFC 6238, section 5.2).
 _DRIFT = (0, -1, 1)
 _LABEL = b"csm/totp/v1"
+# Another one: what nobody has confirmed yet must not open where a code is judged.
+_RENEWAL_LABEL = b"csm/totp-renewal/v1"
 
 
 def new_seed() -> str:
@@ -27,6 +29,17 @@ def open_seed(peppers: Peppers, account_id: UUID, sealed: Sealed) -> str:
     """The seed. Raises PepperRefused, SealBroken as `crypto.pepper.open_under_pepper`."""
     pepper = peppers.of(sealing_pepper(sealed.blob))
     return open_under_pepper(pepper, _LABEL, account_id.bytes, sealed.blob).decode("ascii")
+
+
+def seal_new_seed(pepper: Pepper, renewal_id: UUID, seed: str) -> Sealed:
+    """Seal the seed that a renewal has prepared: as its own, and no account's."""
+    return Sealed(seal_under_pepper(pepper, _RENEWAL_LABEL, renewal_id.bytes, seed.encode("ascii")))
+
+
+def open_new_seed(peppers: Peppers, renewal_id: UUID, sealed: Sealed) -> str:
+    """The seed of a renewal. Raises as `open_seed`."""
+    pepper = peppers.of(sealing_pepper(sealed.blob))
+    return open_under_pepper(pepper, _RENEWAL_LABEL, renewal_id.bytes, sealed.blob).decode("ascii")
 
 
 def accepted_step(

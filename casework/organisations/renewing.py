@@ -169,7 +169,7 @@ def confirm(
     if not words_match(expected, heard):
         raise WordsRefused(CONFIRM, member_id)
     if hers.kind == Kind.FACTOR:
-        renewals.install_factor(act.unit.connection, hers)
+        renewals.install_factor(act.deployment, act.unit.connection, hers)
     else:
         _certify(act, hers)
         renewals.install_keys(act.unit.connection, hers)

@@ -30,6 +30,7 @@ from tests.thefts.loot import Loot
 
 T = TypeVar("T")
 _TOTP_LABEL = b"csm/totp/v1"
+_NEW_TOTP_LABEL = b"csm/totp-renewal/v1"
 
 
 @dataclass
@@ -133,7 +134,7 @@ def _open_renewals(loot: Loot, keys: Keys, pepper: Pepper, account: Row[Any]) ->
         if row.account_id != account.id:
             continue
         if row.totp_seed is not None:
-            attempt(open_under_pepper, pepper, _TOTP_LABEL, account.id.bytes, row.totp_seed.blob)
+            attempt(open_under_pepper, pepper, _NEW_TOTP_LABEL, row.id.bytes, row.totp_seed.blob)
         if account.login in loot.passwords and row.kdf_salt is not None:
             stretched = stretch(loot.passwords[account.login], bytes(row.kdf_salt), _params(row))
             for new in (new for new in loot.table("renewed_key") if new.renewal_id == row.id):

@@ -6,11 +6,12 @@ from uuid import uuid4
 
 import pyotp
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
+from structlog.testing import capture_logs
 
 from casework.identity.members import Position, prepare_account
 from casework.identity.renewals import LASTS
-from casework.identity.tables import renewed_key
+from casework.identity.tables import account, renewal, renewed_key
 from casework.organisations.joining import join
 from casework.organisations.key_acts import Credentials
 from crypto.hpke import new_key_pair
@@ -215,6 +216,27 @@ async def test_a_lost_device_is_replaced_once_a_colleague_heard_the_words(centre
     assert (await centre.http.post(path, json=code, headers=headers)).status_code == 200
     me = await centre.http.get("/api/v1/me", headers=headers)
     assert me.json()["compartments"]
+
+
+async def test_a_second_factor_that_nobody_confirmed_is_not_put_in_force_in_the_tables(
+    centre: Centre,
+) -> None:
+    """A custodian with her colleague's password, and a database administrator, without the words."""
+    prepared = await _prepared(centre, "factor", password=PASSWORD)
+    hers = select(renewal.c.totp_seed).where(renewal.c.account_id == account.c.id).scalar_subquery()
+    planted = update(account).where(account.c.login == LOGIN).values(totp_seed=hers, totp_step=0)
+    await centre.dba(lambda connection: connection.execute(planted))
+    code = {"code": pyotp.TOTP(prepared["totp_secret"]).at(centre.clock.now())}
+    headers, path = await _half_signed_in(centre), "/api/v1/sessions/current/second-factor"
+    with capture_logs() as logs:
+        answer = await centre.http.post(path, json=code, headers=headers)
+    assert_problem(answer, 500, "sealed_data_damaged")
+    (alarm,) = [line for line in logs if line["event"] == "sealed_data_damaged"]
+    assert alarm["log_level"] == "critical"
+    assert_problem(await centre.http.get("/api/v1/me", headers=headers), 401, "not_signed_in")
+    # Confirmed, it counts.
+    assert (await _confirm(centre, prepared["words"], by="avec.double")).status_code == 200
+    assert (await centre.http.post(path, json=code, headers=await _half_signed_in(centre))).status_code == 200
 
 
 async def test_who_began_the_renewal_of_a_second_factor_confirms_it_in_no_other_role(centre: Centre) -> None:
