@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID, uuid4
 
 import structlog
-from sqlalchemy import Row, delete, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from audit.entry import Outcome
@@ -88,6 +88,8 @@ FACTOR_ACCOUNT: Final = Limit(
     name="factor.account", action="session.second_factor", most=50, window=timedelta(hours=24)
 )
 STEP_UP: Final = _growing("step_up", "session.step_up")
+# By custodians: who unlocks could be who guesses.
+UNLOCK: Final = Limit(name="unlock", action="member.unlock", most=3, window=timedelta(hours=24))
 NOT_FOUND: Final = Limit(name="not_found", action="case.open", most=100, window=timedelta(minutes=10))
 SEARCH: Final = Limit(name="search", action="case.search", most=60, window=timedelta(minutes=5))
 _LIMITS: Final = {
@@ -99,10 +101,13 @@ _LIMITS: Final = {
         FACTOR,
         FACTOR_ACCOUNT,
         STEP_UP,
+        UNLOCK,
         NOT_FOUND,
         SEARCH,
     )
 }
+# What no custodian sets back: with a colleague's password and these gone she would guess the rest online.
+_NOT_BY_COLLEAGUES: Final = (FACTOR_ACCOUNT.name, UNLOCK.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +237,23 @@ async def within_limits(database: Database, work: Callable[[UnitOfWork], T]) -> 
 
 def unlock(deployment: "Deployment", unit: UnitOfWork, login: str) -> None:
     """Forget every try to sign in as `login`; what was refused until now is told to the journal."""
-    this = attempt.c.subject == subject_of(deployment.pepper, login)
+    _forget(deployment, unit, attempt.c.subject == subject_of(deployment.pepper, login))
+
+
+def unlock_by_colleague(deployment: "Deployment", unit: UnitOfWork, login: str, org_id: UUID) -> None:
+    """As `unlock`, but for the codes that an account has in a day, and three times a day at most.
+
+    Raises:
+        TooManyRequests: it was unlocked that often already, by whichever colleague.
+
+    """
+    subject = subject_of(deployment.pepper, login)
+    key = _key(deployment.pepper, UNLOCK, login.encode())
+    Held(unit, [Counter(UNLOCK, key, subject, org_id, None)]).count()
+    _forget(deployment, unit, and_(attempt.c.subject == subject, attempt.c.name.not_in(_NOT_BY_COLLEAGUES)))
+
+
+def _forget(deployment: "Deployment", unit: UnitOfWork, this: ColumnElement[bool]) -> None:
     # In the order of `Held`: whoever is guessing at this moment locks the same rows.
     locking = select(attempt).where(this).order_by(attempt.c.key).with_for_update()
     for row in unit.connection.execute(locking).all():

@@ -114,7 +114,10 @@ async def change_password(request: AnyRequest, data: JSONBody[PasswordChange]) -
 async def unlock_member(
     request: AnyRequest, member_id: FromPath[UUID], data: JSONBody[Unlocking]
 ) -> Response[Unlocked]:
-    """Let a colleague in again who is kept out because her password or code was wrong too often."""
+    """Let a colleague in again who is kept out because her password or code was wrong too often.
+
+    Three times a day at most; the 50 codes that an account has in a day stay counted.
+    """
 
     def unlock(act: Act) -> Made[Unlocked]:
         return Made(member_id, unlocking.unlock_member(act, member_id, data.reason))

@@ -24,9 +24,12 @@ class UnknownLogin(Exception):
 
 
 def unlock_member(act: Act, member_id: UUID, reason: str) -> Unlocked:
-    """Forget every wrong password and code of a colleague, for a reason that the auditor reads.
+    """Forget the wrong passwords and codes of a colleague, for a reason that the auditor reads.
+
+    How many codes her account has in a day stays counted: the operator alone sets that back (decision 0008).
 
     Raises:
+        TooManyRequests: she was unlocked three times within a day.
         Forbidden: she does not manage members, has not stepped up, or asks for herself.
         NotFound: not a member of her organisation.
 
@@ -36,7 +39,7 @@ def unlock_member(act: Act, member_id: UUID, reason: str) -> Unlocked:
     decision = act.require_org(Action.MEMBER_MANAGE, reason=True, self_target=is_herself)
     if found is None:
         raise NotFound(ACTION, reason="not_found", tried={"member": str(member_id)})
-    limits.unlock(act.deployment, act.unit, found.login)
+    limits.unlock_by_colleague(act.deployment, act.unit, found.login, act.org_id)
     detail = {"member": str(member_id), "reason": reason}
     act.record(Deed(ACTION, policies=decision.policies, detail=detail))
     return Unlocked(member_id)
@@ -50,7 +53,7 @@ def review_unlocking(act: Act, member_id: UUID) -> Unlocked:
 
 
 async def unlock_login(deployment: Deployment, login: str) -> None:
-    """As `unlock_member`, by the operator at the server; the organisation's journal is told that nobody else was.
+    """Forget every try, by the operator at the server; the organisation's journal is told that nobody else was.
 
     Raises:
         UnknownLogin: nobody has it.

@@ -117,6 +117,39 @@ async def test_a_repeated_unlocking_is_done_once(centre: Centre) -> None:
     limited(await begin(centre.http, "avec.social"))
 
 
+async def test_unlocking_gives_nobody_more_codes_to_guess_in_a_day(centre: Centre) -> None:
+    """A custodian who knows a colleague's password guesses codes, and unlocks each time that she must wait."""
+    client, path = await custodian(centre), unlocking(centre, "avec.social")
+    waiting = await bearer(centre.http, "avec.social")
+    code = {"code": wrong_code(centre, "avec.social")}
+    for unlocked in range(4):
+        for _ in range(5):
+            assert (await centre.http.post(FACTOR, json=code, headers=waiting)).status_code == 401
+        limited(await centre.http.post(FACTOR, json=code, headers=waiting))
+        if unlocked < 3:
+            await client.post(path, REASON, 200)
+    limited(await client.request("POST", path, json=REASON))
+    assert len(await centre.journal("avec", action="member.unlock", outcome="allowed")) == 3
+    centre.clock.offset += timedelta(days=1, minutes=1)
+    await sweep(centre.deployment)
+    assert ("too_many_requests", 1, None) in await told(centre, "avec", "member.unlock")
+    await (await custodian(centre)).post(path, REASON, 200)
+
+
+async def test_an_account_whose_fifty_codes_are_used_up_is_let_in_by_the_operator(centre: Centre) -> None:
+    waiting = await bearer(centre.http, "avec.social")
+    code = {"code": wrong_code(centre, "avec.social")}
+    for number in range(10):
+        async with from_address(centre, f"198.51.100.{number}") as attacker:
+            for _ in range(5):
+                assert (await attacker.post(FACTOR, json=code, headers=waiting)).status_code == 401
+    await (await custodian(centre)).post(unlocking(centre, "avec.social"), REASON, 200)
+    again = await bearer(centre.http, "avec.social")
+    limited(await centre.http.post(FACTOR, json={"code": centre.code("avec.social")}, headers=again))
+    await unlock_login(centre.deployment, "avec.social")
+    await centre.sign_in("avec.social")
+
+
 async def test_the_operator_unlocks_by_login_and_the_organisation_is_told(centre: Centre) -> None:
     await lock(centre, "avec.social")
     with pytest.raises(UnknownLogin):
