@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from casework.commands.minimum import minimum
 from casework.commands.opening import CommandRefused, with_deployment
 from casework.commands.organisations import Login, id_of
 from casework.commands.peppers import pepper
@@ -30,6 +31,7 @@ def keys() -> None:
     pass
 
 
+keys.add_command(minimum)
 keys.add_command(pepper)
 keys.add_command(recover)
 

@@ -21,12 +21,14 @@ def commands(page: Path) -> list[list[str]]:
 
 
 def find(words: list[str]) -> click.Command:
-    """The command that the words name; KeyError where there is none."""
+    """The command that the words name."""
     command: click.Command = cli
     for word in words:
         if not isinstance(command, click.Group):
             break
-        command = command.commands[word]
+        found = command.get_command(click.Context(command), word)
+        assert found is not None, words
+        command = found
     return command
 
 
