@@ -58,6 +58,8 @@ class Deployment:
     kdf_params: KdfParams = DEFAULT_PARAMS
     slugs: dict[UUID, str] = field(default_factory=dict)
     engines: dict[UUID, Engine] = field(default_factory=dict)
+    # Requests for erasure that the database calls decided and nobody decided: each is journaled once a process.
+    forged_erasures: set[tuple[UUID, UUID]] = field(default_factory=set)
     search_turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SEARCHES_AT_ONCE))
     password_turns: Turns = field(default_factory=lambda: Turns(PASSWORDS_AT_ONCE, PASSWORDS_IN_LINE))
     step_up_turns: Turns = field(default_factory=lambda: Turns(STEP_UPS_AT_ONCE, PASSWORDS_IN_LINE))

@@ -23,6 +23,7 @@ from audit.verdict import Verdict
 from casework.anchors import Anchors
 from casework.backups import BackupRefused
 from casework.database import UnitOfWork
+from casework.identity import renewals
 from casework.identity.members import pepper_ids
 from casework.integrity import Progress, verify_log
 from casework.journal import Deed, Journal, Who
@@ -55,13 +56,14 @@ def begin_again(
     connection: Connection,
     state_dir: Path,
     peppers: Peppers,
-    erased: Mapping[UUID, Collection[UUID]],
+    erased: Mapping[UUID, Collection[bytes]],
     now: datetime,
     advance: Progress,
 ) -> Restored:
     """Verify logs and directories of a restored database and begin the next incarnation of each log.
 
-    `erased` is the shred store's list, by organisation: what the database still has of it is erased again.
+    `erased` is the shred store's list, by organisation: what the database still has of it is erased again. Renewals
+    that waited are over: their secrets may have been used since.
     `state_dir` is the newest state there is; it learns of the new origins, and of the directories as they are now.
     Needs the schema's owner; everything in the database happens in the caller's transaction.
 
@@ -97,8 +99,11 @@ def begin_again(
         new.record(unit, org, Who(uuid4()), Deed("log.restored", count=newest.size, policy_set=root))
         wait_again(connection, log, [_under(raw, new.origin(slug)) for raw in waiting])
     erased_again = {
-        slug: _erase_again(unit, new, (org, slug), erased.get(org, ())) for org, slug in slugs.items()
+        slug: _erase_again(unit, new, (org, slug), peppers, erased.get(org, ()))
+        for org, slug in slugs.items()
     }
+    for org_id in slugs:
+        renewals.drop_all(connection, org_id)
     keys = {new.origin(slug): str(signers[log][0].key) for log, slug in logs.items()}
     rename_deployment(
         connection, new.origin(None), {org: keys[new.origin(slug)] for org, slug in slugs.items()}
@@ -118,8 +123,10 @@ def integrate_restored(connection: Connection, state_dir: Path) -> list[Pending]
     return list(newest.values())
 
 
-def _erase_again(unit: UnitOfWork, journal: Journal, org: tuple[UUID, str], erased: Collection[UUID]) -> int:
-    count = replay(unit, org[0], erased)
+def _erase_again(
+    unit: UnitOfWork, journal: Journal, org: tuple[UUID, str], peppers: Peppers, erased: Collection[bytes]
+) -> int:
+    count = replay(unit, org[0], peppers, erased)
     if count:
         journal.record(unit, org, Who(uuid4()), Deed("erasure.replay", count=count))
     return count

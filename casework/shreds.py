@@ -55,11 +55,12 @@ shred = Table(
 )
 
 # Whose halves were destroyed on purpose: a restored database that still has them must lose them again.
-erased = Table(
-    "erased",
+# By marks under the pepper (crypto.erasure): none can be added to it, nor read from it, by whoever lacks that.
+erased_mark = Table(
+    "erased_mark",
     shreds_metadata,
     Column("org_id", Id, primary_key=True),
-    Column("owner_id", Id, primary_key=True),
+    Column("mark", LargeBinary(32), primary_key=True),
     Column("erased_at", Moment, nullable=False),
 )
 
@@ -177,29 +178,24 @@ class ShredStore:
                 raise
         return {(owner, purpose): part for owner, purpose, part in found}
 
-    def erase(self, org_id: UUID, owners: Iterable[UUID], now: datetime) -> int:
-        """Destroy every half of these owners and list them as erased, in one commit; returns how many halves.
+    def erase(self, org_id: UUID, owners: Mapping[UUID, bytes], now: datetime) -> int:
+        """Destroy every half of these owners and list their marks, in one commit; returns how many halves.
 
         Only after the database has committed that their rows are gone. Doing it again changes nothing.
         """
-        wanted = set(owners)
-        these = erased.c.org_id == org_id, erased.c.owner_id.in_(wanted)
+        marks = set(owners.values())
+        these = erased_mark.c.org_id == org_id, erased_mark.c.mark.in_(marks)
         with self._engine.begin() as connection:
             gone = connection.execute(
-                delete(shred).where(shred.c.org_id == org_id, shred.c.owner_id.in_(wanted))
+                delete(shred).where(shred.c.org_id == org_id, shred.c.owner_id.in_(owners.keys()))
             ).rowcount
-            listed = set(connection.execute(select(erased.c.owner_id).where(*these)).scalars())
-            new = [{"org_id": org_id, "owner_id": owner, "erased_at": now} for owner in wanted - listed]
+            listed = {
+                bytes(mark) for mark in connection.execute(select(erased_mark.c.mark).where(*these)).scalars()
+            }
+            new = [{"org_id": org_id, "mark": mark, "erased_at": now} for mark in marks - listed]
             if new:
-                connection.execute(insert(erased), new)
+                connection.execute(insert(erased_mark), new)
         return gone
-
-    def erased_of(self, org_id: UUID) -> set[UUID]:
-        """Whose halves an organisation has had destroyed on purpose."""
-        with self._engine.connect() as connection:
-            return set(
-                connection.execute(select(erased.c.owner_id).where(erased.c.org_id == org_id)).scalars()
-            )
 
     def discard(self, org_id: UUID, owners: Sequence[UUID]) -> int:
         """Destroy the halves of owners that no database has; returns how many. They are not listed as erased."""
@@ -233,19 +229,19 @@ class ShredStore:
         async with self._async.connect() as asynchronous:
             return (await asynchronous.execute(query)).first() is not None
 
-    async def every_erased(self) -> dict[UUID, set[UUID]]:
-        """By organisation: whose halves were destroyed on purpose. Makes the list where an old copy has none."""
+    async def every_erased(self) -> dict[UUID, set[bytes]]:
+        """By organisation: the marks of whose halves were destroyed. Makes the list where an old copy has none."""
         await self.create()
-        query = select(erased.c.org_id, erased.c.owner_id)
+        query = select(erased_mark.c.org_id, erased_mark.c.mark)
         if self._async is None:
             with self._engine.connect() as connection:
                 rows = connection.execute(query).all()
         else:
             async with self._async.connect() as asynchronous:
                 rows = (await asynchronous.execute(query)).all()
-        found: dict[UUID, set[UUID]] = {}
-        for org_id, owner in rows:
-            found.setdefault(org_id, set()).add(owner)
+        found: dict[UUID, set[bytes]] = {}
+        for org_id, mark in rows:
+            found.setdefault(org_id, set()).add(bytes(mark))
         return found
 
     def all_of(self, org_id: UUID, purpose: str) -> dict[bytes, bytes]:

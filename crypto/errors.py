@@ -64,6 +64,10 @@ class PepperRefused(CryptoError):
     """The pepper is absent, unsafe where it lies, or not the one that sealed these bytes."""
 
 
+class ProofRefused(CryptoError):
+    """What the database says of an erasure is not what was said when it was prepared or approved."""
+
+
 class SharesRefused(CryptoError):
     """The recovery shares are too few, altered, or do not belong together."""
 

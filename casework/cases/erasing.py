@@ -5,16 +5,28 @@ from uuid import UUID
 
 from sqlalchemy import Connection, delete, func, select
 
-from casework.cases.tables import assignment, break_glass, case_conflict, case_file, case_group, case_team
+from casework.cases.tables import (
+    assignment,
+    break_glass,
+    case_conflict,
+    case_file,
+    case_group,
+    case_team,
+    member_note,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class ErasedCase:
-    """What a case was made of: its sealed groups, who was near it, and the ids that a memory may hold of it."""
+    """What a case was made of: its sealed groups, who was near it, and the ids that a memory may hold of it.
+
+    `notes` are the ids of its member-only notes.
+    """
 
     groups: int
     assignments: int
     ids: frozenset[UUID]
+    notes: frozenset[UUID]
 
 
 def find_erasable(connection: Connection, org_id: UUID, case_id: UUID) -> ErasedCase | None:
@@ -31,8 +43,11 @@ def find_erasable(connection: Connection, org_id: UUID, case_id: UUID) -> Erased
     glass = connection.execute(
         select(break_glass.c.id).where(break_glass.c.org_id == org_id, break_glass.c.case_id == case_id)
     ).scalars()
+    written = connection.execute(
+        select(member_note.c.id).where(member_note.c.org_id == org_id, member_note.c.case_id == case_id)
+    ).scalars()
     ids = frozenset({case_id, *glass})
-    return ErasedCase(groups, assigned + teams + conflicts + len(ids) - 1, ids)
+    return ErasedCase(groups, assigned + teams + conflicts + len(ids) - 1, ids, frozenset(written))
 
 
 def erase_case(connection: Connection, org_id: UUID, case_id: UUID) -> None:

@@ -10,6 +10,7 @@ from casework.commands.opening import with_deployment
 from casework.deployment import make_database
 from casework.identity.pepper_rotation import rotate_pepper, waiting_for_sign_in
 from casework.organisations.founding import organisation_slugs
+from casework.rights.erasing import renew_proofs
 from casework.settings import Settings, from_environment
 from crypto.errors import PepperRefused
 from crypto.pepper import FileKeyProvider
@@ -23,7 +24,7 @@ _PEPPER = "CASEWORK_PEPPER_FILE"
 )
 def pepper() -> None:
     provider = FileKeyProvider(from_environment().pepper_file)
-    rotated = with_deployment(lambda deployment: rotate_pepper(deployment, provider))
+    rotated = with_deployment(lambda deployment: rotate_pepper(deployment, provider, renew_proofs))
     click.echo(f"Nouveau secret en vigueur ; comptes scellés avec lui : {rotated.sealed}.")
     click.echo("Toutes les sessions sont terminées, et les renouvellements en attente sont à recommencer.")
     click.echo(f"Comptes qui attendent leur prochaine connexion : {rotated.waiting}.")

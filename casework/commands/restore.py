@@ -150,7 +150,7 @@ def _has_halves(settings: Settings) -> bool:
     return False
 
 
-async def _every_erased(url: URL) -> dict[UUID, set[UUID]]:
+async def _every_erased(url: URL) -> dict[UUID, set[bytes]]:
     store = ShredStore(url)
     try:
         return await store.every_erased()

@@ -19,6 +19,7 @@ from casework.commands.signing_in import ask
 from casework.deployment import Deployment
 from casework.imports.session import Session, make_client, session
 from casework.rights.certificate import BASES
+from casework.rights.schemas import RequestView
 from casework.rights.states import Basis, Ground
 from casework.rights.sweeping import SweepRefused, sweep_orphans
 
@@ -95,7 +96,10 @@ def erase(case: UUID, basis: str) -> Callable[[Session], Awaitable[None]]:
     return prepare
 
 
-@rights.command(help="Approuve l’effacement REQUEST, préparé par une autre personne. Rien ne le défait.")
+@rights.command(
+    help="Approuve l’effacement REQUEST, préparé par une autre personne. Rien ne le défait : la demande est "
+    "montrée, puis le numéro du dossier est demandé, tel que l’a donné qui l’a préparée."
+)
 @click.argument("request", type=click.UUID)
 @click.option(
     "--basis",
@@ -106,7 +110,13 @@ def erase(case: UUID, basis: str) -> Callable[[Session], Awaitable[None]]:
 @_in_session
 def approve(request: UUID, basis: str) -> Callable[[Session], Awaitable[None]]:
     async def work(signed_in: Session) -> None:
-        await _post(signed_in, f"{_REQUESTS}/{request}/approval", {"basis": basis})
+        answer = await signed_in.get(f"{_REQUESTS}/{request}")
+        _require(answer, HTTPStatus.OK)
+        click.echo(_in_words(msgspec.json.decode(answer.content, type=RequestView)))
+        # Not read from the answer: whoever writes to the database could have put another one there.
+        case = click.prompt("Numéro du dossier à effacer", type=click.UUID)
+        body = {"case_id": case, "basis": basis}
+        await _post(signed_in, f"{_REQUESTS}/{request}/approval", body)
         click.echo("Effacé. Le certificat : casework rights certificate " + str(request))
 
     return work
@@ -169,6 +179,17 @@ def sweep(*, is_dry_run: bool) -> None:
             "retrouvée, aurait encore besoin de ces moitiés."
         ) from None
     click.echo(f"Dossiers sans base : {found}{' (rien n’a été détruit)' if is_dry_run else ''}.")
+
+
+def _in_words(view: RequestView) -> str:
+    """What is about to be approved. The number of the case is left out: it is given by whoever prepared it."""
+    return "\n".join(
+        (
+            f"Préparé le : {view.prepared_at:%d/%m/%Y}",
+            f"Fondement  : {BASES[view.basis]}",
+            f"Motif      : {view.reason or 'il ne s’ouvre pas avec vos clés'}",
+        )
+    )
 
 
 async def _post(signed_in: Session, path: str, body: dict[str, Any]) -> _Told:

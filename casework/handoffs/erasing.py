@@ -107,6 +107,11 @@ def erase_sides(connection: Connection, org_id: UUID, handoffs: Collection[UUID]
     return parts
 
 
+def existing_sides(connection: Connection, org_id: UUID) -> set[UUID]:
+    """The ids of the handoffs that an organisation has a side of."""
+    return set(connection.execute(select(handoff_side.c.id).where(handoff_side.c.org_id == org_id)).scalars())
+
+
 def _sides_of(connection: Connection, org_id: UUID, case_id: UUID) -> Sequence[Row[Any]]:
     query = select(handoff_side).where(handoff_side.c.org_id == org_id, handoff_side.c.case_id == case_id)
     return connection.execute(query.order_by(handoff_side.c.id)).all()

@@ -1,5 +1,6 @@
 """A new pepper: the outer layers at once, the inner ones when each member signs in."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
@@ -7,7 +8,8 @@ from sqlalchemy import Connection, delete, func, or_, select
 
 from casework.database import UnitOfWork
 from casework.deployment import Deployment
-from casework.identity.tables import account, renewal, session
+from casework.identity.renewals import drop_all
+from casework.identity.tables import account, session
 from casework.identity.wrapping import seal_outer
 from casework.journal import Deed, Who
 from crypto.pepper import FileKeyProvider, Pepper, Peppers
@@ -23,8 +25,13 @@ class Rotated:
     waiting: int
 
 
-async def rotate_pepper(deployment: Deployment, provider: FileKeyProvider) -> Rotated:
+Renew = Callable[[Connection, Peppers, Pepper, UUID], None]
+
+
+async def rotate_pepper(deployment: Deployment, provider: FileKeyProvider, renew: Renew) -> Rotated:
     """Put a new pepper in force. The service must not be running: it would go on with the one before.
+
+    `renew` makes under the new one, for each organisation, what later slices keep under a pepper.
 
     Everything in the database happens in one transaction, and the files change after it: killed at any moment,
     the same command goes on from there. Sessions and renewals that wait end.
@@ -40,6 +47,7 @@ async def rotate_pepper(deployment: Deployment, provider: FileKeyProvider) -> Ro
         sealed = waiting = 0
         for org_id in deployment.slugs:
             unit.enter_organisation(org_id)
+            renew(unit.connection, peppers, coming, org_id)
             count = _seal_organisation(unit.connection, peppers, coming, org_id)
             if count:
                 _record(deployment, unit, org_id, count)
@@ -69,7 +77,7 @@ def _seal_organisation(connection: Connection, peppers: Peppers, coming: Pepper,
     for row in behind:
         seal_outer(connection, peppers, coming, row)
     connection.execute(delete(session).where(session.c.org_id == org_id))
-    connection.execute(delete(renewal).where(renewal.c.org_id == org_id))
+    drop_all(connection, org_id)
     return len(behind)
 
 

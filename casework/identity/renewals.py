@@ -123,6 +123,11 @@ def drop(connection: Connection, org_id: UUID, account_id: UUID) -> None:
     connection.execute(delete(renewal).where(renewal.c.org_id == org_id, renewal.c.account_id == account_id))
 
 
+def drop_all(connection: Connection, org_id: UUID) -> None:
+    """End every renewal of an organisation that waits."""
+    connection.execute(delete(renewal).where(renewal.c.org_id == org_id))
+
+
 def new_keys_of(connection: Connection, found: Row[Any]) -> Sequence[Row[Any]]:
     """The keys that a renewal has prepared, one row for each membership."""
     return connection.execute(

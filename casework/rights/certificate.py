@@ -35,6 +35,7 @@ WHAT_STAYS: Final[Mapping[str, str]] = {
 _COUNTED: Final[Mapping[str, str]] = {
     "groups": "rubriques scellées",
     "follow_ups": "suivis",
+    "notes": "notes réservées",
     "drafts": "brouillons",
     "consents": "accords de transmission",
     "handoffs": "relais",

@@ -55,7 +55,7 @@ async def view_request(request: AnyRequest, request_id: FromPath[UUID]) -> Respo
     "/api/v1/rights-requests/{request_id:uuid}/approval",
     status_code=200,
     opt=requires(Action.ERASURE_APPROVE),
-    responses=conflicts("handoff_open", "key_not_granted", "wrong_state"),
+    responses=conflicts("handoff_open", "key_not_granted", "not_as_prepared", "wrong_state"),
 )
 async def approve_erasure(
     request: AnyRequest, request_id: FromPath[UUID], data: JSONBody[Approval]

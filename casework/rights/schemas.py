@@ -22,8 +22,9 @@ class NewRequest(Struct, forbid_unknown_fields=True):
 
 
 class Approval(Struct, forbid_unknown_fields=True):
-    """`basis` again, as it was prepared: what is approved is said."""
+    """`case_id` and `basis` as whoever prepared it told them: what is approved is said, not read in the request."""
 
+    case_id: UUID
     basis: Basis
 
 
@@ -66,6 +67,7 @@ class Destroyed(Struct, frozen=True, kw_only=True):
 
     groups: int
     follow_ups: int
+    notes: int
     drafts: int
     consents: int
     handoffs: int

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+import structlog
 from msgspec import UNSET, Struct
 from sqlalchemy import Row, insert, select, update
 
@@ -19,7 +20,7 @@ from casework.ids import new_id
 from casework.journal import JOURNAL, Deed, Touched, Who
 from casework.packets import open_envelope, open_left_record
 from casework.rights.certificate import WHAT_STAYS, words
-from casework.rights.erasing import erase_rows, leave_owners
+from casework.rights.erasing import approval_of, erase_rows, leave_owners, preparation_of
 from casework.rights.schemas import (
     Approval,
     Certificate,
@@ -35,14 +36,22 @@ from casework.rights.states import LASTING, MOVES, Basis, Ground, State
 from casework.rights.tables import erasure
 from casework.shreds import COPIES_KEPT
 from crypto.drop import seal_to_drop
+from crypto.erasure import Preparation, require_proof
+from crypto.errors import ProofRefused
 from policies.engine import Decision
 from policies.facts import ChangeFacts
 from policies.vocabulary import Action, ChangeKind, Group, Purpose
+
+log = structlog.get_logger(__name__)
 
 LIST_LIMIT = 200
 LONGEST_HOLD = timedelta(days=30 * 366)
 _IN_THE_WAY = {
     "already_requested": "Un effacement de ce dossier est déjà demandé.",
+    "not_as_prepared": (
+        "Cette demande n’est pas celle qui a été préparée : la base a été modifiée. Rien n’est effacé. Prévenez "
+        "l’administration du service, refusez cette demande et faites-en préparer une autre."
+    ),
     "handoff_open": "Un relais de ce dossier attend une réponse : annulez-le, ou donnez-lui sa suite.",
     Ground.LEGAL_HOLD: "Une procédure demande de garder ce dossier.",
     Ground.RETENTION_DUTY: "Une obligation demande de garder ce dossier.",
@@ -83,6 +92,15 @@ def prepare_erasure(act: Act, new: NewRequest) -> RequestView:
         tried = {"case": str(new.case_id)}
         raise NotNow(Action.CASE_ERASURE_PREPARE, obstacle, _IN_THE_WAY[obstacle], tried=tried)
     request_id = new_id()
+    motive = _seal(act, Column.ERASURE_MOTIVE, request_id, _Motive(reason, received))
+    asked = Preparation(
+        org=act.org_id.bytes,
+        request=request_id.bytes,
+        case=new.case_id.bytes,
+        preparer=act.member_id.bytes,
+        basis=new.basis,
+        motive=motive.blob,
+    )
     act.unit.connection.execute(
         insert(erasure).values(
             org_id=act.org_id,
@@ -92,7 +110,8 @@ def prepare_erasure(act: Act, new: NewRequest) -> RequestView:
             basis=new.basis,
             prepared_by=act.member_id,
             prepared_at=act.unit.now,
-            motive=_seal(act, Column.ERASURE_MOTIVE, request_id, _Motive(reason, received)),
+            proof=asked.proof(act.deployment.pepper),
+            motive=motive,
         )
     )
     change.record(Action.CASE_ERASURE_PREPARE, [(request_id, 1)], detail={"basis": new.basis})
@@ -105,8 +124,9 @@ def approve_erasure(act: Act, request_id: UUID, approval: Approval) -> RequestVi
     Raises:
         NotFound: no such request, or not hers to know of.
         Forbidden: she may know of it and may not approve it, her own least of all.
-        NotNow: decided already, or a handoff waits for an answer.
-        BadInput: another basis than the one that was prepared.
+        NotNow: decided already, a handoff waits for an answer, or the request is not as it was prepared: somebody
+            wrote to the database beside the service, which raises an alarm.
+        BadInput: another case or basis than those that were prepared.
         MissingKey: she holds no key of the journal, so cannot read why it is asked for.
 
     """
@@ -114,18 +134,28 @@ def approve_erasure(act: Act, request_id: UUID, approval: Approval) -> RequestVi
     _require_move(row, State.ERASED)
     if approval.basis is not Basis(row.basis):
         raise bad_field("basis", "not_what_was_prepared")
+    if approval.case_id != row.case_id:
+        raise bad_field("case_id", "not_what_was_prepared")
+    _require_as_prepared(act, row)
     place = Column.ERASURE_MOTIVE.place(act.org_id, request_id, 1)
     motive = msgspec.json.decode(open_envelope(act, JOURNAL, place, row.motive), type=_Motive)
     received = frozenset({motive.received} if motive.received is not None else ())
     lock_handoffs(act.unit, act.org_id, row.case_id)
     if has_open_handoff(act.unit.connection, act.org_id, row.case_id, motive.received):
         raise _not_now(row, "handoff_open", _IN_THE_WAY["handoff_open"])
+    owners = {row.case_id, *received}
     # First: behind the wall no case is deleted but one whose erasure was decided.
-    _update(act, request_id, state=State.ERASED, decided_by=act.member_id, decided_at=act.unit.now)
+    _update(
+        act,
+        request_id,
+        state=State.ERASED,
+        decided_by=act.member_id,
+        decided_at=act.unit.now,
+        proof=approval_of(act.org_id, request_id, row.case_id, owners).proof(act.deployment.pepper),
+    )
     gone = erase_rows(act.unit, act.org_id, row.case_id, received)
     if gone is None:
         raise _not_now(row, "wrong_state")
-    owners = {row.case_id, *received}
     leave_owners(act.unit.connection, act.org_id, request_id, owners)
     halves = act.deployment.shreds.count(act.org_id, owners)
     destroyed = msgspec.structs.replace(gone.destroyed, halves=halves)
@@ -166,6 +196,7 @@ def refuse_erasure(act: Act, request_id: UUID, refused: Refusal) -> RequestView:
         ground=refused.ground,
         keep_until=until,
         motive=None,
+        proof=None,
     )
     _record(act, "erasure.refuse", row, decision, detail={"ground": refused.ground})
     return _view(_row(act, request_id), reason=None)
@@ -288,6 +319,15 @@ def _facts(row: Row[Any], own: set[UUID]) -> ChangeFacts:
 def _require_move(row: Row[Any], following: State) -> None:
     if State(row.state) is not MOVES[following]:
         raise _not_now(row, "wrong_state")
+
+
+def _require_as_prepared(act: Act, row: Row[Any]) -> None:
+    """Raise NotNow, and the alarm, where a request is not what its preparer asked for."""
+    try:
+        require_proof(act.deployment.peppers, preparation_of(row), row.proof)
+    except ProofRefused:
+        log.critical("erasure_altered", organisation=str(act.org_id), request=str(row.id))
+        raise _not_now(row, "not_as_prepared", _IN_THE_WAY["not_as_prepared"]) from None
 
 
 def _not_now(row: Row[Any], code: str, title: str | None = None) -> NotNow:

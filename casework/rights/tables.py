@@ -1,6 +1,6 @@
 """Requests for erasure: prepared by one person, decided by another, and what is left to say of it afterwards."""
 
-from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, Index, String, Table
+from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, Index, LargeBinary, String, Table
 
 from casework.column_types import Id, Moment, SealedBytes
 from casework.database import metadata
@@ -22,6 +22,8 @@ erasure = Table(
     Column("ground", String(20), nullable=True),
     Column("keep_until", Moment, nullable=True),
     Column("completed_at", Moment, nullable=True),
+    # Under the pepper, over what was prepared, then over what was approved: whoever writes here alone makes none.
+    Column("proof", LargeBinary(32), nullable=True),
     # Why it is asked for, and by which handoff the case came: sealed to the journal's readers, gone with the case.
     Column("motive", SealedBytes, nullable=True),
     # What was destroyed, in numbers: sealed to the journal's readers too.

@@ -157,7 +157,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
             "reason": "Demande écrite, remise en main propre ; identité vérifiée.",
         }
     },
-    "approve_erasure": {"example": {"basis": "objection"}},
+    "approve_erasure": {"example": {"case_id": "01936c00-0000-7000-8000-000000000001", "basis": "objection"}},
     "refuse_erasure": {
         "there_is_no_right": {"ground": "not_entitled"},
         "it_must_be_kept": {"ground": "legal_hold", "until": "2027-06-30T00:00:00Z"},

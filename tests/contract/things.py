@@ -9,7 +9,7 @@ from schemathesis import Case
 
 from tests.casework import story
 from tests.casework.centre import PASSWORD, Centre, Client
-from tests.casework.rights.requests import approve, wanted
+from tests.casework.rights.requests import approval, approve, wanted
 from tests.casework.rights.requests import prepare as prepare_erasure
 
 Body = Callable[[Case], dict[str, Any]]
@@ -46,7 +46,7 @@ async def prepare(centre: Centre) -> Things:
     await story.accept(await centre.sign_in(RECEIVER), sent[0])
     taken_up, secret, words = await _renew(centre)
     asked, decided, certified = [await _ask_for_erasure(social) for _ in range(3)]
-    await approve(await centre.sign_in("avec.dpo", step_up=True), certified)
+    await approve(await centre.sign_in("avec.dpo", step_up=True), *certified)
     composed, thrown_away = [await _compose(social, case) for _ in range(2)]
     await centre.integrate()
     auditor = await centre.sign_in("avec.auditor")
@@ -60,10 +60,10 @@ async def prepare(centre: Centre) -> Things:
             "entry_id": entry["id"],
             "member_id": str(centre.member("avec.psychologist")),
             "draft_id": composed,
-            "request_id": asked,
+            "request_id": asked[0],
         },
-        "approve_erasure": {"request_id": decided},
-        "view_certificate": {"request_id": certified},
+        "approve_erasure": {"request_id": decided[0]},
+        "view_certificate": {"request_id": certified[0]},
         "delete_draft": {"draft_id": thrown_away},
         "close_case": {"case_id": closing},
         "restrict_case": {"case_id": restricting},
@@ -81,8 +81,12 @@ async def prepare(centre: Centre) -> Things:
         "accept": {"handoff_id": sent[1]},
         "refuse": {"handoff_id": sent[2]},
     }
+    erasable = await story.open_case(social)
     bodies = {
-        **_bodies(centre, case, draft, await story.open_case(social)),
+        **_bodies(centre, case, draft, erasable),
+        "approve_erasure": lambda case: approval(
+            decided[1] if case.path_parameters["request_id"] == decided[0] else erasable
+        ),
         "take_up_renewal": lambda _: {"login": WAITS, "secret": secret, "new_password": story.PASSPHRASE},
         "confirm_renewal": lambda _: {"words": taken_up},
         "grant_keys": lambda _: {"words": words},
@@ -102,8 +106,10 @@ async def _renew(centre: Centre) -> tuple[str, str, str]:
     return " ".join(taken_up), secret, " ".join(words)
 
 
-async def _ask_for_erasure(client: Client) -> str:
-    return await prepare_erasure(client, await story.open_case(client))
+async def _ask_for_erasure(client: Client) -> tuple[str, str]:
+    """A request for erasure and its case."""
+    case = await story.open_case(client)
+    return await prepare_erasure(client, case), case
 
 
 async def _restricted(centre: Centre, client: Client) -> str:
@@ -150,7 +156,6 @@ def _bodies(centre: Centre, case: str, draft: dict[str, Any], erasable: str) -> 
             draft if case.path_parameters["handoff_id"] == draft["id"] else case.body
         ),
         "prepare_erasure": lambda _: wanted(erasable),
-        "approve_erasure": lambda _: {"basis": "objection"},
         "refuse_erasure": lambda _: {"ground": "not_entitled"},
         "accept": lambda _: {"members": [str(centre.member(RECEIVER))]},
     }

@@ -140,6 +140,7 @@ CLEAR_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "ground": "one of four words: a duty to keep stands in the way without any key",
         "keep_until": "a duty to keep ends by it, without any key",
         "completed_at": "thirty days after it no backup holds a half any more",
+        "proof": "a keyed hash that only the pepper makes: who writes here alone makes none; gone with the case",
     },
     "erasure_owner": {
         "org_id": _ORG,
@@ -294,9 +295,9 @@ CLEAR_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "purpose": "which key or pseudonym it is half of",
         "part": "one random half: nothing without the other, which is sealed in the main database",
     },
-    "erased": {
+    "erased_mark": {
         "org_id": _ORG,
-        "owner_id": "whose halves were destroyed, by an id that leads nowhere any more",
+        "mark": "whose halves were destroyed, by a keyed hash that only the pepper makes",
         "erased_at": "when a copy of the store is older than it, its list lacks it",
     },
     "audit_checkpoint": {"log": _LOG, "size": _INDEX, "note": "a signed note, made to be shown"},

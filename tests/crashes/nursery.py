@@ -43,6 +43,7 @@ from casework.identity import sessions
 from casework.identity.sessions import SignedIn, Token
 from casework.journal import JOURNAL
 from casework.keyring import Directories
+from casework.organisations.tables import organisation
 from casework.rights.erasing import finish, finish_erasures
 from casework.rights.schemas import Approval, NewRequest
 from casework.rights.service import approve_erasure, prepare_erasure
@@ -50,8 +51,10 @@ from casework.rights.states import Basis, State
 from casework.rights.tables import erasure
 from casework.routing import decode_token
 from casework.settings import from_environment
-from casework.shreds import erased, half_purpose, shred
+from casework.shreds import erased_mark, half_purpose, shred
+from crypto.erasure import is_erased
 from crypto.password import FLOOR_PARAMS
+from crypto.pepper import FileKeyProvider
 from policies.engine import Engine
 from tests.casework import story
 from tests.casework.administrator import Administrator
@@ -209,15 +212,15 @@ async def _erase_one(deployment: Deployment, token: str, random: Random) -> None
     """As the route does it: the rows in one unit, the halves in the next."""
 
     def approve(act: Act) -> tuple[UUID, UUID] | None:
-        prepared = select(erasure.c.id).where(
+        prepared = select(erasure.c.id, erasure.c.case_id).where(
             erasure.c.org_id == act.org_id, erasure.c.state == State.PREPARED
         )
-        requests = act.unit.connection.execute(prepared.order_by(erasure.c.id)).scalars().all()
+        requests = act.unit.connection.execute(prepared.order_by(erasure.c.id)).all()
         if not requests:
             return None
-        chosen: UUID = random.choice(requests)
-        approve_erasure(act, chosen, Approval(Basis.OBJECTION))
-        return act.org_id, chosen
+        chosen = random.choice(requests)
+        approve_erasure(act, chosen.id, Approval(chosen.case_id, Basis.OBJECTION))
+        return act.org_id, chosen.id
 
     with suppress(Problem):
         approved = await _act(deployment, token, approve)
@@ -229,7 +232,13 @@ async def _inspect() -> list[str]:
     """What must never be, after whatever kill; the database is read before the store that commits before it."""
     main, store = _administrators()
     deks, cases, decided = await main.run(_read_database)
-    halves, listed = await store.run(_read_store)
+    orgs = await main.run(lambda connection: connection.execute(select(organisation.c.id)).scalars().all())
+    halves, marks = await store.run(_read_store)
+    peppers = FileKeyProvider(from_environment().pepper_file).peppers()
+    owners = cases | {owner for owner, _ in halves}
+    listed = {
+        owner for owner in owners if any(is_erased(peppers, org.bytes, owner.bytes, marks) for org in orgs)
+    }
     wrong = [f"a key without its half: {dek}" for dek in deks - halves]
     wrong += [f"an erased case is still there: {case}" for case in cases & (listed | decided)]
     wrong += [f"an erased case has a half: {owner}" for owner, _ in halves if owner in listed]
@@ -251,11 +260,11 @@ def _read_database(connection: Connection) -> tuple[set[tuple[UUID, str]], set[U
     )
 
 
-def _read_store(connection: Connection) -> tuple[set[tuple[UUID, str]], set[UUID]]:
-    """(owner, purpose) of every half, and who is listed as erased."""
+def _read_store(connection: Connection) -> tuple[set[tuple[UUID, str]], set[bytes]]:
+    """(owner, purpose) of every half, and the marks of who is listed as erased."""
     return (
         set(connection.execute(select(shred.c.owner_id, shred.c.purpose)).tuples()),
-        set(connection.execute(select(erased.c.owner_id)).scalars()),
+        {bytes(mark) for mark in connection.execute(select(erased_mark.c.mark)).scalars()},
     )
 
 

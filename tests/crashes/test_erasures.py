@@ -23,7 +23,7 @@ from tests.casework import story
 from tests.casework.administrator import Administrator
 from tests.casework.centre import MovableClock, all_accounts
 from tests.casework.commands.place import run
-from tests.casework.rights.requests import wanted
+from tests.casework.rights.requests import approval, wanted
 from tests.crashes.clients import Member, Traffic
 from tests.crashes.ground import Ground
 from tests.crashes.nursery import LOGINS
@@ -124,7 +124,7 @@ async def _torment(ground: Ground, server: Server) -> tuple[set[str], set[str]]:
                 request = (await social.act("POST", "/rights-requests", wanted(case)))["id"]
                 if traffic.stopping:
                     return
-                await dpo.act("POST", f"/rights-requests/{request}/approval", {"basis": "objection"})
+                await dpo.act("POST", f"/rights-requests/{request}/approval", approval(case))
                 kept.remove(case)
                 erased.add(case)
 

@@ -3,6 +3,7 @@
 from casework.cases.schemas import KeyRenewal, Lifting, NewNote, NewRestriction
 from casework.rights.schemas import NewRequest
 from policies.vocabulary import Group
+from tests.casework.rights.requests import approval
 from tests.journeys.canaries import filled
 from tests.journeys.lives import SOCIAL, Life, new_case
 
@@ -27,10 +28,10 @@ def live_through_restrictions(life: Life) -> None:
 def live_until_erased(life: Life) -> None:
     """Erasure is asked for, with a reason: of one case refused, of another done."""
     social, officer = life.member("avec.social"), life.member("avec.dpo", step_up=True)
-    decided = {"refusal": {"ground": "not_entitled"}, "approval": {"basis": "objection"}}
-    for decision, body in decided.items():
+    for decision in ("refusal", "approval"):
         case = social.post("/cases", new_case(life.canaries, SOCIAL))["id"]
         asked = filled(NewRequest, life.canaries, kind="erasure", case_id=case, basis="objection")
         request = social.post("/rights-requests", asked)["id"]
         assert life.canaries.found_in(str(officer.get(f"/rights-requests/{request}")).encode())
+        body = {"ground": "not_entitled"} if decision == "refusal" else approval(case)
         officer.post(f"/rights-requests/{request}/{decision}", body, 200)

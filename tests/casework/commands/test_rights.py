@@ -15,13 +15,16 @@ from uuid import uuid4
 import httpx
 import pyotp
 import pytest
-from sqlalchemy import Row, make_url, select
+from sqlalchemy import Connection, Row, insert, make_url, select
 
 from audit.tables import entry
 from audit.tables import metadata as audit_metadata
 from casework.database import metadata
 from casework.deployment import assemble, dismantle
+from casework.identity.tables import membership, renewal
 from casework.ids import new_id
+from casework.rights.certificate import BASES
+from casework.rights.states import Basis
 from casework.rights.sweeping import SAFE_AGE, sweep_orphans
 from casework.schema import migrate
 from casework.settings import from_environment
@@ -69,6 +72,23 @@ def signed_in(place: Place, url: str, steps: int = 0) -> Iterator[httpx.Client]:
         yield http
 
 
+def begin_renewal(connection: Connection) -> None:
+    """A renewal that waits for its member, whose secret she holds."""
+    member = connection.execute(select(membership).limit(1)).one()
+    now = datetime.now(UTC)
+    waiting = {
+        "org_id": member.org_id,
+        "id": new_id(),
+        "account_id": member.account_id,
+        "kind": "reset",
+        "started_by": member.id,
+        "secret_hash": bytes(32),
+        "created_at": now,
+        "expires_at": now + timedelta(days=1),
+    }
+    connection.execute(insert(renewal).values(waiting))
+
+
 def new_cases(http: httpx.Client, *names: str) -> list[str]:
     made = [
         http.post("/cases", json={"public": "seeking", "identity": {"name_in_use": name}}) for name in names
@@ -89,12 +109,15 @@ def erase(place: Place, url: str, case: str, steps: int = 1) -> Ran:
     prepared = typed(place, url, "avec.social", "erase", case, "--basis", "objection", answers=answers)
     assert prepared.code == 0, prepared
     (request,) = re.findall(r"approuver\s*: (\S+)", prepared.out)
-    answers = f"{code(place, 'avec.dpo')}\n"
+    answers = f"{code(place, 'avec.dpo')}\n{case}\n"
     own = typed(place, url, "avec.dpo", "approve", request, "--basis", "unlawful", answers=answers)
     assert (own.code, own.err) == (1, "Certaines informations sont à corriger.\n"), own
-    answers = f"{code(place, 'avec.dpo', 1)}\n"
+    answers = f"{code(place, 'avec.dpo', 1)}\n{case}\n"
     approved = typed(place, url, "avec.dpo", "approve", request, "--basis", "objection", answers=answers)
     assert approved.code == 0, approved
+    # The number is not shown: it is asked for.
+    shown = ("Elle le demande." in approved.out, BASES[Basis.OBJECTION] in approved.out, case in approved.out)
+    assert shown == (True, True, False), approved
     return approved
 
 
@@ -108,6 +131,7 @@ def test_last_weeks_backup_restored_after_an_erasure_reads_nothing_of_her_and_al
     with serving(founded) as (process, url):
         with signed_in(founded, url) as http:
             goes, stays = new_cases(http, GOES, STAYS)
+        read(founded, begin_renewal)
         manifest = take(founded)
         erase(founded, url, goes)
         wait_a_second()
@@ -120,6 +144,8 @@ def test_last_weeks_backup_restored_after_an_erasure_reads_nothing_of_her_and_al
     ran = restore(target, founded, manifest, shares, *more)
     assert (ran.code, "effacés à nouveau" in ran.out) == (0, True), ran
     assert ("refaites chaque effacement" in ran.out) is (halves == "copied")
+    # A secret that was used since is good for nothing again.
+    assert read(target, lambda connection: connection.execute(select(renewal.c.id)).all()) == []
     # Nothing is there that lacks its half.
     checked = target.run("check")
     assert checked.code == 0, checked

@@ -16,15 +16,17 @@ async def prepare(client: Client, case: str) -> str:
     return str(prepared["id"])
 
 
-async def approve(client: Client, request: str) -> dict[str, Any]:
-    approved: dict[str, Any] = await client.post(
-        f"/rights-requests/{request}/approval", {"basis": "objection"}, 200
-    )
+def approval(case: str) -> dict[str, str]:
+    return {"case_id": case, "basis": "objection"}
+
+
+async def approve(client: Client, request: str, case: str) -> dict[str, Any]:
+    approved: dict[str, Any] = await client.post(f"/rights-requests/{request}/approval", approval(case), 200)
     return approved
 
 
 async def erase(centre: Centre, client: Client, case: str) -> str:
     """Prepare as this member and approve as the data protection officer of AVEC; returns the request."""
     request = await prepare(client, case)
-    await approve(await centre.sign_in("avec.dpo", step_up=True), request)
+    await approve(await centre.sign_in("avec.dpo", step_up=True), request, case)
     return request

@@ -17,8 +17,8 @@ from casework.rights.tables import erasure
 from casework.shreds import shred
 from casework.upkeep import sweep
 from tests.casework.administrator import Administrator
-from tests.casework.centre import Centre, Client
-from tests.casework.rights.requests import REASON, approve, erase, prepare, wanted
+from tests.casework.centre import CANARY, Centre, Client
+from tests.casework.rights.requests import REASON, approval, approve, erase, prepare, wanted
 from tests.casework.story import accept, denials, draft, entries_of, hand_over, note, open_case
 
 on_postgresql = pytest.mark.parametrize("engine_name", ["postgresql"])
@@ -37,10 +37,12 @@ async def _rich_case(centre: Centre) -> tuple[Client, str, list[str]]:
     sent, given = await hand_over(social, case, "identity", "legal")
     await accept(await centre.sign_in("cidff.jurist"), sent)
     drafted = await draft(social, case, "identity")
+    reader = {"group": "social", "text": f"{CANARY}-note", "readers": [str(centre.member("avec.jurist"))]}
+    secret = await social.post(f"/cases/{case}/notes", reader, headers={"idempotency-key": "n"})
     supervisor = await centre.sign_in("avec.supervisor", step_up=True)
     glass = {"reason": "Danger.", "purpose": "support"}
     await supervisor.post(f"/cases/{case}/break-glass", glass, headers={"idempotency-key": "g"})
-    return social, case, [case, noted, composed, sent, given, drafted["id"]]
+    return social, case, [case, noted, composed, secret["id"], sent, given, drafted["id"]]
 
 
 async def test_an_erasure_takes_everything_of_the_case_and_nothing_of_the_others(centre: Centre) -> None:
@@ -75,7 +77,7 @@ async def test_a_received_case_takes_its_handoff_with_it(centre: Centre) -> None
     await jurist.refused("POST", "/rights-requests", 409, code, json=wanted(case))
     await jurist.post(f"/handoffs/{sent}/outcome", {"state": "completed"}, 200)
     request = await prepare(jurist, case)
-    await approve(await centre.sign_in("cidff.dpo", step_up=True), request)
+    await approve(await centre.sign_in("cidff.dpo", step_up=True), request, case)
     query = "SELECT count(*) FROM handoff_part"
     assert await Administrator(centre.urls.owner).value(query) == 0
     assert await Administrator(centre.urls.owner).value("SELECT count(*) FROM handoff_side") == 1
@@ -111,6 +113,7 @@ async def test_the_certificate_says_what_when_and_on_what_and_names_nobody(centr
     assert given["destroyed"] == {
         "groups": 8,
         "follow_ups": 1,
+        "notes": 1,
         "drafts": 1,
         "consents": 1,
         "handoffs": 2,
@@ -132,12 +135,13 @@ async def test_the_certificate_says_what_when_and_on_what_and_names_nobody(centr
 
 async def test_the_reason_is_shown_to_the_dpo_and_goes_with_the_case(centre: Centre) -> None:
     social = await centre.sign_in("avec.social")
-    request = await prepare(social, await open_case(social))
+    case = await open_case(social)
+    request = await prepare(social, case)
     dpo = await centre.sign_in("avec.dpo", step_up=True)
     assert (await dpo.get(f"/rights-requests/{request}"))["reason"] == REASON
     # Who wrote it holds no key of the journal.
     assert (await social.get(f"/rights-requests/{request}"))["reason"] is None
-    await approve(dpo, request)
+    await approve(dpo, request, case)
     assert (await dpo.get(f"/rights-requests/{request}"))["reason"] is None
     motives = select(erasure.c.motive)
     assert await centre.dba(lambda connection: connection.execute(motives).scalars().all()) == [None]
@@ -148,7 +152,7 @@ async def test_nobody_approves_her_own_erasure_nor_under_another_role(centre: Ce
     case = await open_case(social)
     request = await prepare(social, case)
     path = f"/rights-requests/{request}/approval"
-    await social.refused("POST", path, 403, "forbidden", json={"basis": "objection"})
+    await social.refused("POST", path, 403, "forbidden", json=approval(case))
     dpo = await centre.sign_in("avec.dpo", step_up=True)
     # One person with two roles: the worker's membership is of the officer's own account.
     await Administrator(centre.urls.owner).sql(
@@ -156,7 +160,7 @@ async def test_nobody_approves_her_own_erasure_nor_under_another_role(centre: Ce
         " (SELECT account_id FROM membership AS own WHERE own.role = 'dpo' AND own.org_id = membership.org_id)"
         " WHERE id = (SELECT prepared_by FROM erasure)"
     )
-    await dpo.refused("POST", path, 403, "forbidden", json={"basis": "objection"})
+    await dpo.refused("POST", path, 403, "forbidden", json=approval(case))
     denied = await denials(centre, "avec", "erasure.approve")
     assert [entry["entry"]["basis"]["policies"] for entry in denied] == [["base.foureyes"], ["base.foureyes"]]
     assert await _halves(centre, case) == 9
@@ -167,7 +171,7 @@ async def test_an_approval_needs_the_password_again(centre: Centre) -> None:
     case = await open_case(social)
     request = await prepare(social, case)
     dpo = await centre.sign_in("avec.dpo")
-    path, body = f"/rights-requests/{request}/approval", {"basis": "objection"}
+    path, body = f"/rights-requests/{request}/approval", approval(case)
     problem = await dpo.refused("POST", path, 403, "step_up_needed", json=body)
     assert problem["advice"] == ["step_up"]
     assert (await social.get(f"/cases/{case}"))["status"] == "open"
@@ -191,13 +195,14 @@ async def test_a_member_without_the_right_prepares_nothing(centre: Centre) -> No
 
 async def test_another_organisations_request_is_neither_seen_nor_decided(centre: Centre) -> None:
     social = await centre.sign_in("avec.social")
-    request = await prepare(social, await open_case(social))
+    case = await open_case(social)
+    request = await prepare(social, case)
     dpo = await centre.sign_in("cidff.dpo", step_up=True)
     path = f"/rights-requests/{request}"
     for method, suffix, body in (
         ("GET", "", None),
         ("GET", "/certificate", None),
-        ("POST", "/approval", {"basis": "objection"}),
+        ("POST", "/approval", approval(case)),
         ("POST", "/refusal", {"ground": "not_entitled"}),
     ):
         await dpo.refused(method, path + suffix, 404, "not_found", json=body)
@@ -211,9 +216,10 @@ async def test_another_organisations_request_is_neither_seen_nor_decided(centre:
 
 async def test_a_replayed_approval_destroys_nothing_more(centre: Centre) -> None:
     social = await centre.sign_in("avec.social")
-    request = await prepare(social, await open_case(social))
+    case = await open_case(social)
+    request = await prepare(social, case)
     dpo = await centre.sign_in("avec.dpo", step_up=True)
-    path, body, key = f"/rights-requests/{request}/approval", {"basis": "objection"}, {"idempotency-key": "k"}
+    path, body, key = f"/rights-requests/{request}/approval", approval(case), {"idempotency-key": "k"}
     await dpo.post(path, body, 200, headers=key)
     again = await dpo.post(path, body, 200, headers=key)
     assert again["state"] == "complete"
@@ -228,7 +234,7 @@ async def test_another_basis_than_the_prepared_one_is_refused(centre: Centre) ->
     case = await open_case(social)
     request = await prepare(social, case)
     dpo = await centre.sign_in("avec.dpo", step_up=True)
-    body = {"basis": "unlawful"}
+    body = {**approval(case), "basis": "unlawful"}
     problem = await dpo.refused("POST", f"/rights-requests/{request}/approval", 422, "bad_input", json=body)
     assert problem["errors"] == [{"field": "basis", "code": "not_what_was_prepared"}]
     await social.get(f"/cases/{case}")
@@ -268,11 +274,11 @@ async def test_a_handoff_that_waits_for_an_answer_stands_in_the_way(centre: Cent
     drafted, _ = await hand_over(social, case, "identity")
     await social.refused("POST", "/rights-requests", 409, "already_requested", json=wanted(case))
     dpo = await centre.sign_in("avec.dpo", step_up=True)
-    path, body = f"/rights-requests/{request}/approval", {"basis": "objection"}
+    path, body = f"/rights-requests/{request}/approval", approval(case)
     await dpo.refused("POST", path, 409, "handoff_open", json=body)
     assert await _halves(centre, case) == 9
     await social.post(f"/handoffs/{drafted}/cancellation", expect=200)
-    await approve(dpo, request)
+    await approve(dpo, request, case)
 
 
 async def test_an_erasure_that_a_kill_left_half_done_is_finished(
@@ -288,7 +294,7 @@ async def test_an_erasure_that_a_kill_left_half_done_is_finished(
 
     with monkeypatch.context() as patched:
         patched.setattr(type(centre.deployment.shreds), "erase", killed)
-        answer = await approve(dpo, request)
+        answer = await approve(dpo, request, case)
     assert answer["state"] == "erased"
     assert await _halves(centre, case) == 9
     await social.refused("GET", f"/cases/{case}", 404, "not_found")

@@ -92,8 +92,9 @@ class Things:
 
     `worker` is the member who is assigned to the case, `colleague` another of hers,
     `draft` what she keeps about it. `tag` marks the texts of
-    the person whom it is about; `version` is that of the case's social group, `noted` that of its follow-up. `code`
-    makes a fresh code of the second factor, and may move the clock; `pending` is a session that waits for it.
+    the person whom it is about; `version` is that of the case's social group, `noted` that of its follow-up.
+    `asked` is the case of the request; `code` makes a fresh code of the second factor, and may move the clock;
+    `pending` is a session that waits for it.
     """
 
     login: str
@@ -106,6 +107,7 @@ class Things:
     handoff: str
     consent: str
     request: str
+    asked: str
     digest: str
     entry: str
     tag: str
@@ -126,6 +128,7 @@ class Things:
             handoff=_new(),
             consent=_new(),
             request=_new(),
+            asked=_new(),
             entry=_new(),
         )
 

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from tests.casework.centre import CANARY, PASSWORD, Centre, Client
+from tests.casework.rights.requests import approve
 from tests.casework.story import accept, agree, draft, follow_up, send
 from tests.journeys.matrix.actors import CAST, LOGINS, Actor, Side, Stage, Things
 
@@ -40,6 +41,14 @@ class Relay:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """A request for the erasure of a case."""
+
+    request: str
+    case: str
+
+
+@dataclass(frozen=True)
 class Told:
     """The ids of the story, everybody's session, and the moment at which it ends."""
 
@@ -51,12 +60,13 @@ class Told:
     follow_ups: Mapping[str, str]
     drafts: Mapping[str, str]
     relays: Mapping[str, Relay]
-    requests: Mapping[Stage, str]
+    requests: Mapping[Stage, Asked]
     entry: str
 
     def things(self, centre: Centre, actor: Actor, login: str | None, stage: Stage) -> Things:
         """What the actor points at: of the withdrawn handoffs if she stands after a withdrawal, else the target."""
         case, relay = self._pointed_at(actor, stage)
+        asked = self.requests.get(stage, Asked(str(uuid4()), str(uuid4())))
         is_senders = case in self.cases.values()
         is_recalled = actor in {Actor.WITHDRAWN_SENDER, Actor.WITHDRAWN_UNOPENED, Actor.WITHDRAWN_OPENED}
         return Things(
@@ -69,7 +79,8 @@ class Told:
             draft=self.drafts.get(case, str(uuid4())),
             handoff=relay.handoff,
             consent=relay.consent,
-            request=self.requests.get(stage, str(uuid4())),
+            request=asked.request,
+            asked=asked.case,
             digest=relay.digest,
             entry=self.entry,
             tag=RECALLED if is_recalled else TARGET,
@@ -150,7 +161,7 @@ async def tell(centre: Centre) -> Told:
     )
 
 
-async def _ask_for_erasures(clients: Mapping[str, Client]) -> dict[Stage, str]:
+async def _ask_for_erasures(clients: Mapping[str, Client]) -> dict[Stage, Asked]:
     """Of two more cases of the same worker, under no name: one waits for an approval, the other is gone."""
     requests = {}
     for stage in (Stage.ERASURE_PREPARED, Stage.ERASED):
@@ -162,9 +173,10 @@ async def _ask_for_erasures(clients: Mapping[str, Client]) -> dict[Stage, str]:
             "basis": "objection",
             "reason": text_of(TARGET, "motive"),
         }
-        requests[stage] = (await clients["avec.social"].post("/rights-requests", wanted))["id"]
-    path = f"/rights-requests/{requests[Stage.ERASED]}/approval"
-    await clients["avec.dpo"].post(path, {"basis": "objection"}, 200)
+        asked = await clients["avec.social"].post("/rights-requests", wanted)
+        requests[stage] = Asked(asked["id"], case)
+    gone = requests[Stage.ERASED]
+    await approve(clients["avec.dpo"], gone.request, gone.case)
     return requests
 
 

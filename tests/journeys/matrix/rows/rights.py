@@ -1,5 +1,6 @@
 """`/api/v1/rights-requests`: prepared by the worker of a case, decided by the data protection officer."""
 
+from tests.casework.rights.requests import approval
 from tests.journeys.matrix.actors import Actor, Stage, Things
 from tests.journeys.matrix.cells import (
     ANONYMOUS,
@@ -38,7 +39,7 @@ def _certificate(at: Things) -> Call:
 
 
 def _approve(at: Things) -> Call:
-    return Call(f"/api/v1/rights-requests/{at.request}/approval", {"basis": "objection"})
+    return Call(f"/api/v1/rights-requests/{at.request}/approval", approval(at.asked))
 
 
 def _refuse(at: Things) -> Call:
