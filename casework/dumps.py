@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkstemp
 from typing import IO, Literal
 from urllib.parse import quote
 
@@ -16,6 +16,7 @@ from sqlalchemy import URL
 _DEBIAN = Path("/usr/lib/postgresql")
 # The table's definition is dumped; what is in it is nobody's to keep.
 _WITHOUT_SESSIONS = ("--exclude-table-data=sessions.*", "--no-unlogged-table-data")
+_PREFIX = ".backup-"
 
 
 class DumpFailed(Exception):
@@ -26,19 +27,19 @@ class DumpFailed(Exception):
 def copy_of(url: URL, scratch: Path) -> Iterator[IO[bytes]]:
     """A consistent copy of a database as one moment saw it; writers are not held up.
 
-    SQLite: the file, copied by the online backup API under one read transaction into `scratch`, and removed at the
-    end; the sessions are in another file. PostgreSQL: what `pg_dump` writes, without the content of sessions.
+    SQLite: the file, copied by the online backup API under one read transaction into a file of `scratch` that
+    has no name, so that nothing is left of it whatever kills this process; the sessions are in another file.
+    PostgreSQL: what `pg_dump` writes, without the content of sessions.
 
     Raises:
         DumpFailed: `pg_dump` is missing, or did not end well.
 
     """
     if url.get_backend_name() == "sqlite":
-        with TemporaryDirectory(dir=scratch, prefix=".backup-") as folder:
-            copy = Path(folder) / "copy.db"
-            _copy_sqlite(Path(url.database or ""), copy)
-            with copy.open("rb") as file:
-                yield file
+        descriptor, name = mkstemp(dir=scratch, prefix=_PREFIX)
+        with os.fdopen(descriptor, "rb") as file:
+            _copy_sqlite(Path(url.database or ""), Path(name))
+            yield file
         return
     command = [
         _program("pg_dump"),
@@ -53,6 +54,20 @@ def copy_of(url: URL, scratch: Path) -> Iterator[IO[bytes]]:
         yield dump.stdout
     if dump.returncode:
         raise DumpFailed("pg_dump")
+
+
+def stale_copies(scratch: Path) -> list[Path]:
+    """Copies in the clear that an interrupted backup left: an earlier version of this program gave them names."""
+    return sorted(scratch.glob(f"{_PREFIX}*"))
+
+
+def remove_stale_copies(scratch: Path) -> None:
+    """Remove them. A copy in use has no name by which it could be met here."""
+    for path in stale_copies(scratch):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def engine_of(url: URL) -> Literal["sqlite", "postgresql"]:
@@ -97,10 +112,15 @@ def put_back(url: URL, chunks: Iterable[bytes]) -> None:
 
 
 def _copy_sqlite(source: Path, target: Path) -> None:
+    """Copy a database into an empty file that is open already, whose name goes before it holds anything."""
     with (
         closing(sqlite3.connect(f"file:{quote(str(source))}?mode=ro", uri=True)) as reading,
-        closing(sqlite3.connect(target)) as writing,
+        # Never created: what was opened is what is read afterwards.
+        closing(sqlite3.connect(f"file:{quote(str(target))}?mode=rw", uri=True)) as writing,
     ):
+        target.unlink()
+        # A journal would have a name again; and a copy that was cut short is thrown away.
+        writing.execute("PRAGMA journal_mode=OFF")
         # All pages in one step: between two, a writer would make it begin again.
         reading.backup(writing)
 

@@ -18,7 +18,7 @@ from casework.commands.secret_files import new_file
 from casework.commands.sheets import PAGE, fingerprint_words, share_page
 from casework.database import Database, UnitOfWork
 from casework.deployment import NotPrepared
-from casework.dumps import copy_of, engine_of
+from casework.dumps import copy_of, engine_of, remove_stale_copies
 from casework.journal import Deed, Journal, Who
 from casework.organisations.deployments import find_mark
 from casework.settings import Settings, from_environment
@@ -75,6 +75,7 @@ def backup(folder: Path) -> None:
         raise CommandRefused(
             "DIR : une sauvegarde ne va ni dans CASEWORK_DATA_DIR ni dans CASEWORK_STATE_DIR."
         )
+    remove_stale_copies(settings.data_dir)
     name = with_database(_record)
     made = Set(folder, public, now)
     try:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import ArgumentError
 
 from casework.commands.findings import Finding
 from casework.commands.refusals import sentence
+from casework.dumps import stale_copies
 from casework.health import LEAST_FREE_BYTES
 from casework.settings import Settings
 from crypto.errors import PepperRefused
@@ -84,6 +85,13 @@ def inspect_places(settings: Settings) -> list[Finding]:
         )
         for name, path in ((_DATA, settings.data_dir), (_STATE, settings.state_dir))
         if shutil.disk_usage(path).free < LEAST_FREE_BYTES
+    ]
+    findings += [
+        Finding(
+            f"{_DATA} : une sauvegarde interrompue a laissé {path.name}, une copie en clair",
+            "relancez « casework backup » ou le service : ils l’effacent",
+        )
+        for path in stale_copies(settings.data_dir)
     ]
     findings += [
         Finding(

@@ -16,6 +16,7 @@ from casework.app import create_app
 from casework.clock import Clock
 from casework.commands.opening import CommandRefused, require_newest_revision
 from casework.deployment import assemble, dismantle
+from casework.dumps import remove_stale_copies
 from casework.logs import configure
 from casework.settings import from_environment
 from crypto.pepper import FileKeyProvider
@@ -56,6 +57,8 @@ def serve(host: str, port: int) -> None:
 
 async def _serve(host: str, port: int) -> None:
     settings = from_environment()
+    # What an interrupted backup left holds halves that an erasure would not reach.
+    remove_stale_copies(settings.data_dir)
     await require_newest_revision(settings)
     if FileKeyProvider(settings.pepper_file).next_path.exists():
         raise CommandRefused(
