@@ -119,6 +119,10 @@ def check_cases(found: Soundness, slug: str) -> Check:
             (found.incomplete, "sans toutes leurs rubriques"),
             (found.malformed, "dont une clé est malformée"),
             (found.without_half, "dont la moitié d’une clé manque au magasin d’effacement"),
+            (
+                found.with_old_half,
+                "dont d’anciennes moitiés de clés restent à détruire (le service le fait chaque minute)",
+            ),
         )
         if count
     ]

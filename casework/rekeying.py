@@ -118,7 +118,7 @@ def renew_rest(
 
 
 def _destroy(shreds: ShredStore, org_id: UUID, case_id: UUID, unneeded: AbstractSet[str]) -> None:
-    """Destroy the halves that nothing needs any more. What fails here is done by the case's next renewal."""
+    """Destroy the halves that nothing needs any more. What fails here is done by the sweep of the next minute."""
     try:
         shreds.destroy(org_id, case_id, unneeded)
     except Exception as error:  # noqa: BLE001 - the renewal is committed: its answer stands

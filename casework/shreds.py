@@ -151,6 +151,18 @@ class ShredStore:
         with self._engine.connect() as connection:
             return set(connection.execute(query).scalars())
 
+    def purposes_of_each(self, org_id: UUID, owners: Sequence[UUID]) -> dict[UUID, set[str]]:
+        """As `purposes_of`, of those owners that have any."""
+        found: dict[UUID, set[str]] = {}
+        with self._engine.connect() as connection:
+            for first in range(0, len(owners), _AT_ONCE):
+                query = select(shred.c.owner_id, shred.c.purpose).where(
+                    shred.c.org_id == org_id, shred.c.owner_id.in_(owners[first : first + _AT_ONCE])
+                )
+                for owner, purpose in connection.execute(query):
+                    found.setdefault(owner, set()).add(purpose)
+        return found
+
     def destroy(self, org_id: UUID, owner: UUID, purposes: Iterable[str]) -> None:
         """Destroy halves of an owner; only once the rows that needed them are gone for good."""
         these = (

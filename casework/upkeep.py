@@ -12,6 +12,7 @@ from casework.database import UnitOfWork
 from casework.deployment import Deployment
 from casework.identity import idempotency, limits, sessions
 from casework.rights.erasing import finish_erasures
+from casework.rights.sweeping import destroy_old_halves
 
 log = structlog.get_logger(__name__)
 
@@ -19,7 +20,9 @@ PERIOD_SECONDS = 60
 
 
 async def sweep(deployment: Deployment) -> None:
-    """Delete sessions, step-ups and counters that are over, and idempotency keys older than a day; finish erasures.
+    """Delete sessions, step-ups and counters that are over, and idempotency keys older than a day.
+
+    Finish what a kill left half done of erasures and of renewals of keys.
 
     Behind the wall each organisation is entered in turn. What the counters refused is told to the journal first.
     Each directory is read anew: what another process certified (a drop key, a removal) is known within the period.
@@ -30,6 +33,7 @@ async def sweep(deployment: Deployment) -> None:
         await deployment.database.unit(partial(sessions.forget_step_ups, org_id=org_id))
         await deployment.database.unit(partial(idempotency.forget_old, org_id=org_id))
     await finish_erasures(deployment)
+    await destroy_old_halves(deployment)
     await deployment.database.unit(lambda unit: limits.tell_and_forget(deployment, unit))
 
 

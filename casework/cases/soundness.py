@@ -16,12 +16,16 @@ from policies.vocabulary import Group
 
 @dataclass(frozen=True, slots=True)
 class Soundness:
-    """Of `cases`, how many lack a group's row, have a malformed key, or a half that is not in the shred store."""
+    """Of `cases`, how many lack a group's row, have a malformed key, or a half that is not in the shred store.
+
+    `with_old_half`: of how many an earlier half is still there, that a renewal was to destroy.
+    """
 
     cases: int
     incomplete: int
     malformed: int
     without_half: int
+    with_old_half: int
 
 
 def inspect_cases(connection: Connection, org_id: UUID, halves: AbstractSet[tuple[UUID, str]]) -> Soundness:
@@ -50,7 +54,23 @@ def inspect_cases(connection: Connection, org_id: UUID, halves: AbstractSet[tupl
         without_half=sum(
             any((case, purpose) not in halves for purpose in purposes) for case, purposes in needed.items()
         ),
+        with_old_half=sum(
+            any((case, purpose) in halves for purpose in purposes)
+            for case, purposes in renewed_halves(connection, org_id).items()
+        ),
     )
+
+
+def renewed_halves(connection: Connection, org_id: UUID) -> dict[UUID, set[str]]:
+    """Of each case whose keys were renewed, under which purposes the halves from before are to be destroyed."""
+    query = select(case_group.c.case_id, case_group.c.compartment, case_group.c.half).where(
+        case_group.c.org_id == org_id, case_group.c.half > 1
+    )
+    found: dict[UUID, set[str]] = {}
+    for case_id, compartment, half in connection.execute(query):
+        older = {half_purpose(compartment, number) for number in range(1, half)}
+        found.setdefault(case_id, set()).update(older)
+    return found
 
 
 def pseudonym_parts(connection: Connection, org_id: UUID) -> dict[UUID, bytes]:

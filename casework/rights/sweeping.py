@@ -1,6 +1,7 @@
-"""Halves without an owner: a unit of work that failed after the shred store had committed left them."""
+"""Halves that nothing needs: of a case that failed to be opened, or from before a renewal that a kill cut short."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
@@ -10,6 +11,7 @@ from sqlalchemy import Connection
 
 from audit.incarnation import restored_at
 from casework.cases.erasing import existing_cases
+from casework.cases.soundness import renewed_halves
 from casework.database import UnitOfWork
 from casework.deployment import Deployment
 from casework.shreds import COPIES_KEPT, PSEUDONYM, ShredStore
@@ -44,6 +46,25 @@ async def sweep_orphans(deployment: Deployment, *, is_dry_run: bool) -> int:
             await deployment.database.unit(partial(_discard, deployment.shreds, org_id, orphans))
         found += len(orphans)
     return found
+
+
+async def destroy_old_halves(deployment: Deployment) -> None:
+    """Destroy what a renewal was to destroy and a kill kept from it: the halves under numbers that are over.
+
+    Numbers only grow: what was over when the database was read is over for good.
+    """
+    for org_id in tuple(deployment.slugs):
+        renewed = await deployment.database.snapshot(partial(renewed_halves, org_id=org_id), org_id)
+        if renewed:
+            await deployment.database.unit(partial(_destroy_old, deployment.shreds, org_id, renewed))
+
+
+def _destroy_old(
+    shreds: ShredStore, org_id: UUID, renewed: Mapping[UUID, AbstractSet[str]], _unit: UnitOfWork
+) -> None:
+    for case_id, purposes in shreds.purposes_of_each(org_id, sorted(renewed)).items():
+        if left := purposes & renewed[case_id]:
+            shreds.destroy(org_id, case_id, left)
 
 
 def _discard(shreds: ShredStore, org_id: UUID, owners: Sequence[UUID], _unit: UnitOfWork) -> None:

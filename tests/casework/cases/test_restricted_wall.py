@@ -10,13 +10,16 @@ from structlog.testing import capture_logs
 
 from casework.access import Access
 from casework.act import Act
+from casework.cases.soundness import inspect_cases
 from casework.cases.tables import assignment, case_file, case_group, named_seal
 from casework.column_types import Sealed
 from casework.columns import Column
 from casework.follow_ups.tables import follow_up_frame
+from casework.integrity import Check, check_cases
 from casework.organisations.entries import append_entry
 from casework.restrictions import named_part
-from casework.shreds import half_purpose
+from casework.shreds import ShredStore, half_purpose
+from casework.upkeep import sweep
 from crypto.dek import CaseKey
 from crypto.directory_entries import EntrySigner
 from crypto.drop import is_drop_envelope
@@ -315,6 +318,33 @@ async def test_halves_that_could_not_be_destroyed_are_destroyed_by_the_next_rene
     await lift(social, case)
     purposes = {purpose for _, purpose in await _halves(centre, social, case)}
     assert purposes == {"pseudonym", *(half_purpose(group, 3) for group in Group)}
+
+
+async def test_halves_that_a_kill_kept_are_named_by_check_and_destroyed_by_the_next_sweep(
+    centre: Centre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    social = await centre.sign_in("avec.social", step_up=True)
+    supervisor = await centre.sign_in("avec.supervisor", step_up=True)
+    case, other = [await open_case(social, "social") for _ in range(2)]
+    with monkeypatch.context() as patched:
+        # Killed between the commit and the destruction; and another renewal is under way, whose halves are newer.
+        patched.setattr(ShredStore, "destroy", lambda *_: None)
+        await restrict(supervisor, case, "avec.social", "avec.jurist")
+    coming = half_purpose(Group.SOCIAL, 3)
+    avec, shreds = centre.org("avec"), centre.deployment.shreds
+    await centre.act(social, lambda act: shreds.renew(avec, UUID(case), {coming: bytes(32)}))
+
+    def found(act: Act) -> Check:
+        return check_cases(inspect_cases(act.unit.connection, avec, shreds.owned(avec)), "avec")
+
+    before = await centre.act(social, found)
+    assert (before.passed, "2 dossiers, 1 dont d’anciennes moitiés" in before.words) == (False, True), before
+    await sweep(centre.deployment)
+    purposes = {purpose for _, purpose in await _halves(centre, social, case)}
+    assert purposes == {"pseudonym", coming, *(half_purpose(group, 2) for group in Group)}
+    assert {purpose for _, purpose in await _halves(centre, social, other)} == {"pseudonym", *Group}
+    assert (await centre.act(social, found)).passed
+    assert (await social.get(f"/cases/{case}"))["groups"]["social"] == content("social")
 
 
 async def test_a_member_whose_keys_are_others_now_waits_until_she_is_named_again(centre: Centre) -> None:
