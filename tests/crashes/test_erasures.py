@@ -16,7 +16,7 @@ import httpx
 
 from casework.deployment import assemble, dismantle
 from casework.rights.erasing import finish_erasures
-from casework.rights.sweeping import SAFE_AGE, sweep_orphans
+from casework.rights.sweeping import SAFE_AGE, destroy_old_halves, sweep_orphans
 from casework.settings import from_environment
 from crypto.password import FLOOR_PARAMS
 from tests.casework import story
@@ -80,12 +80,13 @@ async def _require_all_is_finished_and_swept(ground: Ground) -> None:
         clock.offset += SAFE_AGE + timedelta(minutes=1)
         found = await sweep_orphans(deployment, is_dry_run=True)
         assert await sweep_orphans(deployment, is_dry_run=False) == found
+        await destroy_old_halves(deployment)
         halves = Administrator(deployment.settings.shred_url)
     finally:
         await dismantle(deployment)
     owners = await halves.value("SELECT count(DISTINCT owner_id) FROM shred")
     assert await ground.administrator.value("SELECT count(*) FROM case_file") == owners
-    # A renewal that was killed after its commit leaves the older halves to the next one: none is missing.
+    # A renewal that was killed before its commit leaves newer halves to the next one: none is missing.
     assert await halves.value("SELECT count(*) FROM shred") >= 9 * owners
 
 
