@@ -13,6 +13,7 @@ from audit.errors import NothingPublished
 from audit.tree import leaf_hash
 from audit.verdict import CheckName, Verdict
 from audit.verifier import Trust, verify_bundle
+from tests.audit import second
 from tests.audit.journal import LOG, ORIGIN, Journal, verify
 
 
@@ -44,7 +45,9 @@ def zipped(content: dict[str, bytes], *, method: int = ZIP_DEFLATED) -> bytes:
 def judge(journal: Journal, raw: bytes) -> tuple[Verdict, set[CheckName]]:
     path = journal.directory / "made-up.zip"
     path.write_bytes(raw)
-    report = verify_bundle(path, Trust(keys=(journal.key,)), verify)
+    trust = Trust(keys=(journal.key,))
+    report = verify_bundle(path, trust, verify)
+    assert second.exit_code(path, trust) == report.exit_code, report
     return report.verdict, {check.name for check in report.checks if not check.passed}
 
 

@@ -13,7 +13,7 @@ from audit.checkpoint import Checkpoint, NoteSigner, parse_checkpoint, sign_chec
 from audit.entry import Entry, LaneNumber, Outcome
 from audit.verdict import CheckName, Report, Verdict
 from audit.verifier import Trust, verify_bundle, verify_database
-from tests.audit import tampering
+from tests.audit import second, tampering
 from tests.audit.journal import LOG, ORIGIN, Journal, Key, make_entry, only_on, verify
 from tests.audit.tampering import Tampering, tamper
 from tests.audit.test_checkpoint import WITNESS, cosign
@@ -34,7 +34,10 @@ def export(journal: Journal) -> Path:
 def both(journal: Journal, trusted: Trust) -> tuple[Report, Report]:
     """The verdict on the tables themselves, and on the bundle that is made of them."""
     live = journal.run(lambda connection: verify_database(connection, LOG, trusted, verify))
-    return live, verify_bundle(export(journal), trusted, verify)
+    bundle = export(journal)
+    bundled = verify_bundle(bundle, trusted, verify)
+    assert second.exit_code(bundle, trusted) == bundled.exit_code, bundled
+    return live, bundled
 
 
 def entry_id(journal: Journal, index: int) -> str:

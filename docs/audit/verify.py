@@ -1,0 +1,554 @@
+#!/usr/bin/env python3
+"""A second verifier of a journal, short enough to read before you trust it. It needs Python 3.11, and no more.
+
+    python3 verify.py BUNDLE.zip --key VKEY [--trusted CHECKPOINT] [--witness VKEY] [--max-age HOURS]
+
+It shares no line with the first one (`casework audit verify`). Both follow format.md, which stands beside this
+file, and must end in the same exit code. Read it from top to bottom: signatures, checkpoints, entries, the archive,
+the tree.
+"""
+
+import argparse
+import hashlib
+import itertools
+import json
+import re
+import sys
+import time
+import zipfile
+from base64 import b64decode, b64encode
+from pathlib import Path
+
+VALID, PRUNED, UNWITNESSED, STALE, INCOMPLETE, INCONSISTENT = 0, 10, 11, 12, 20, 30
+WORDS = {
+    0: "valid",
+    10: "valid, pruned",
+    11: "unwitnessed",
+    12: "stale",
+    20: "incomplete",
+    30: "inconsistent",
+}
+
+
+class Fault(Exception):
+    """Why the journal is at best `args[0]`, in words: `args[1]`."""
+
+
+def sha256(content):
+    return hashlib.sha256(content).digest()
+
+
+# Ed25519, as in RFC 8032 section 5.1.7: slow and plain
+
+P = 2**255 - 19
+ORDER = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, -1, P) % P
+ROOT = pow(2, (P - 1) // 4, P)
+
+
+def add(one, other):
+    """The sum of two points in extended coordinates (X, Y, Z, T): section 5.1.4."""
+    a, b = (one[1] - one[0]) * (other[1] - other[0]) % P, (one[1] + one[0]) * (other[1] + other[0]) % P
+    c, d = 2 * one[3] * other[3] * D % P, 2 * one[2] * other[2] % P
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return e * f % P, g * h % P, f * g % P, e * h % P
+
+
+def times(scalar, point):
+    total = (0, 1, 1, 0)
+    while scalar:
+        if scalar & 1:
+            total = add(total, point)
+        point, scalar = add(point, point), scalar >> 1
+    return total
+
+
+def point_of(encoded):
+    """Section 5.1.3; None where no point is encoded so."""
+    y, sign = int.from_bytes(encoded, "little") & (2**255 - 1), encoded[31] >> 7
+    square = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
+    x = pow(square, (P + 3) // 8, P)
+    if (x * x - square) % P:
+        x = x * ROOT % P
+    if y >= P or (x * x - square) % P or (x == 0 and sign):
+        return None
+    x = P - x if x & 1 != sign else x
+    return x, y, 1, x * y % P
+
+
+BASE = point_of((4 * pow(5, -1, P) % P).to_bytes(32, "little"))
+
+
+def is_signed(public, message, signature):
+    key, r, s = point_of(public), point_of(signature[:32]), int.from_bytes(signature[32:], "little")
+    if len(signature) != 64 or key is None or r is None or s >= ORDER:
+        return False
+    k = int.from_bytes(hashlib.sha512(signature[:32] + public + message).digest(), "little") % ORDER
+    left, right = times(s, BASE), add(r, times(k, key))
+    return not (
+        (left[0] * right[2] - right[0] * left[2]) % P or (left[1] * right[2] - right[1] * left[2]) % P
+    )
+
+
+# Checkpoints
+
+
+def unmarked(origin):
+    """A restored log has a mark ~YYYYMMDDHHMMSS in its name: without it, all its incarnations have one name."""
+    return re.sub(r"~[0-9]{14}(?=/|\Z)", "", origin)
+
+
+def key_of(vkey):
+    """(name, type, public key, id) of NAME+ID+BASE64(type ‖ public key)."""
+    name, _, material = vkey.split("+", 2)
+    raw = b64decode(material, validate=True)
+    key = name, raw[0], raw[1:], sha256(name.encode() + b"\n" + raw)[:4]
+    if len(raw) != 33 or vkey != f"{name}+{key[3].hex()}+{b64encode(raw).decode()}":
+        raise ValueError("not a verification key")
+    return key
+
+
+def read_note(text):
+    """A signed checkpoint, not yet verified."""
+    try:
+        text = text.decode() if isinstance(text, bytes) else text
+        body, separator, trailer = text.rpartition("\n\n")
+        origin, size, root = body.split("\n")
+        signatures = []
+        for line in trailer.removesuffix("\n").split("\n"):
+            dash, name, material = line.split(" ")
+            raw = b64decode(material, validate=True)
+            if dash != "—" or len(raw) < 5 or b64encode(raw).decode() != material:
+                raise ValueError
+            signatures.append((name, raw[:4], raw[4:]))
+        if not separator or not trailer.endswith("\n") or re.search(r"[\x00-\x09\x0b-\x1f]", text):
+            raise ValueError
+        if not re.fullmatch(r"0|[1-9][0-9]{0,15}", size, re.ASCII) or re.search(r"[+\s]|\A\Z", origin):
+            raise ValueError
+        hashed = b64decode(root, validate=True)
+        if len(hashed) != 32 or b64encode(hashed).decode() != root:
+            raise ValueError
+    except ValueError:
+        raise Fault(INCONSISTENT, "a checkpoint is not in the prescribed form") from None
+    return {
+        "text": body + "\n",
+        "origin": origin,
+        "size": int(size),
+        "root": hashed,
+        "signatures": signatures,
+    }
+
+
+def log_has_signed(note, keys):
+    """Whether one of the log's keys has signed the checkpoint, and none of them wrongly."""
+    found = False
+    for name, kind, public, key_id in keys:
+        signed_by = name, key_id
+        if unmarked(name) == unmarked(note["origin"]):
+            # A restored log keeps its key under its new name, from which the key's id is computed.
+            signed_by = note["origin"], sha256(note["origin"].encode() + b"\n\x01" + public)[:4]
+        for signer, its_id, signature in note["signatures"]:
+            if kind == 1 and (signer, its_id) == signed_by:
+                if signer != note["origin"] or not is_signed(public, note["text"].encode(), signature):
+                    return False
+                found = True
+    return found
+
+
+def witness_has_signed(note, witness):
+    name, kind, public, key_id = witness
+    for signer, its_id, signature in note["signatures"]:
+        if kind == 4 and (signer, its_id) == (name, key_id):
+            at = int.from_bytes(signature[:8], "big")
+            return is_signed(public, f"cosignature/v1\ntime {at}\n{note['text']}".encode(), signature[8:])
+    return False
+
+
+# Entries
+
+CODE, POLICY = r"[a-z][a-z0-9_.]{0,99}", r"[a-z][a-z0-9_.-]{0,99}"
+UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+TOKEN, HEX16, HEX32 = r"[0-9a-f][0-9a-f-]{7,35}", r"[0-9a-f]{32}", r"[0-9a-f]{64}"
+
+
+def text(pattern):
+    return lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None
+
+
+def number(least):
+    return lambda value: type(value) is int and least <= value < 2**53
+
+
+def null_or(allowed):
+    return lambda value: value is None or allowed(value)
+
+
+def each(allowed):
+    return lambda value: isinstance(value, list) and all(map(allowed, value))
+
+
+def record(optional=None, **fields):
+    """An object with exactly these keys, and any of the optional ones."""
+    known = fields | (optional or {})
+    return lambda value: (
+        isinstance(value, dict)
+        and fields.keys() <= value.keys() <= known.keys()
+        and all(known[name](content) for name, content in value.items())
+    )
+
+
+ENTRY = record(
+    action=text(CODE),
+    actor=null_or(text(UUID)),
+    auth=text("none|password|mfa|step_up"),
+    basis=record(
+        {name: text(UUID) for name in ("consent", "glass", "handoff")},
+        policies=each(text(POLICY)),
+        set=null_or(text(HEX32)),
+    ),
+    count=null_or(number(0)),
+    detail=null_or(text(HEX32)),
+    id=text(UUID),
+    lane=record(
+        {"void": lambda value: bool(value) and each(number(1))(value)}, n=number(1), writer=text(TOKEN)
+    ),
+    log=text(r"[!-*,-~]{1,200}"),
+    nonce=text(HEX16),
+    outcome=text("allowed|denied|failed"),
+    purpose=null_or(text(CODE)),
+    reason=null_or(text(CODE)),
+    request=text(TOKEN),
+    role=null_or(text(CODE)),
+    source=null_or(text(HEX32)),
+    subjects=each(record(p=text(HEX32), rows=each(record(r=text(HEX32), v=number(0))))),
+    time=number(0),
+    v=lambda value: type(value) is int and value == 1,
+)
+
+
+def read_entry(raw):
+    """The entry; None where the bytes are not the one form of what they say, or say something else."""
+    try:
+        entry = json.loads(raw)
+        canonical = json.dumps(entry, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+    except (ValueError, RecursionError):
+        return None
+    # Keys given twice do not come back from the encoding.
+    if canonical != raw or len(raw) > 65_535 or not ENTRY(entry):
+        return None
+    void, persons = entry["lane"].get("void", []), [subject["p"] for subject in entry["subjects"]]
+    ascends = all(a < b for a, b in itertools.pairwise([*void, entry["lane"]["n"]]))
+    return entry if ascends and len(set(persons)) == len(persons) else None
+
+
+# The archive
+
+
+def tile_name(level, index, width):
+    digits = str(index)
+    digits = digits.zfill(-(-len(digits) // 3) * 3)
+    groups = [digits[at : at + 3] for at in range(0, len(digits), 3)]
+    name = f"tile/{level}/" + "/".join([*(f"x{group}" for group in groups[:-1]), groups[-1]])
+    return name if width == 256 else f"{name}.p/{width}"
+
+
+def tiles_of(nodes):
+    """(index, width) of the tiles that hold so many hashes."""
+    return ((first // 256, min(256, nodes - first)) for first in range(0, nodes, 256))
+
+
+class Archive:
+    def __init__(self, path):
+        try:
+            self.zip = zipfile.ZipFile(path)
+        except (zipfile.BadZipFile, OSError):
+            raise Fault(INCOMPLETE, "not a readable zip") from None
+        infos = self.zip.infolist()
+        self.members = {info.filename: info for info in infos}
+        if len(self.members) < len(infos):
+            raise Fault(INCONSISTENT, "a member stands twice in the archive")
+        if any(info.flag_bits & 1 or info.compress_type not in {0, 8} for info in infos):
+            raise Fault(INCONSISTENT, "a member is encrypted, or compressed in another way")
+
+    def read(self, name, limit):
+        if name not in self.members:
+            raise Fault(INCOMPLETE, f"{name} is missing")
+        if self.members[name].file_size > limit:
+            raise Fault(INCONSISTENT, f"{name} is too large")
+        try:
+            return self.zip.read(name)
+        except Exception:  # whatever a damaged archive makes zipfile raise
+            raise Fault(INCOMPLETE, f"{name} cannot be read") from None
+
+    def items(self, name, limit):
+        """What stands one after another, each after its length of two bytes."""
+        raw, at, found = self.read(name, limit), 0, []
+        while at < len(raw):
+            end = at + 2 + int.from_bytes(raw[at : at + 2], "big")
+            found.append(raw[at + 2 : end])
+            at = end
+        if at != len(raw):
+            raise Fault(INCONSISTENT, f"{name} is cut short")
+        return found
+
+    def hashes(self, level, index, width):
+        name = tile_name(level, index, width)
+        raw = self.read(name, 8_192)
+        if len(raw) != 32 * width:
+            raise Fault(INCONSISTENT, f"{name} has the wrong length")
+        # A hash that the journal lacked when it was exported is given as zeros.
+        nodes = [raw[at : at + 32] for at in range(0, len(raw), 32)]
+        return [None if node == bytes(32) else node for node in nodes]
+
+    def first_index(self):
+        """Where the entries begin: those before are pruned."""
+        names = [
+            name.removeprefix("tile/entries/") for name in self.members if name.startswith("tile/entries/")
+        ]
+        digits = [re.sub(r"\.p/.*|[x/]", "", name, flags=re.DOTALL) for name in names]
+        if not all(re.fullmatch("[0-9]{1,15}", found, re.ASCII) for found in digits):
+            raise Fault(INCONSISTENT, "the archive has members that do not belong there")
+        return 256 * min(map(int, digits), default=0)
+
+    def require_no_other(self, size, first):
+        if size > 256 * len(self.members):
+            raise Fault(INCOMPLETE, "the archive is smaller than its checkpoint says")
+        expected = {"checkpoint", "checkpoints"}
+        expected |= {tile_name(0, *tile) for tile in tiles_of(size)}
+        expected |= {tile_name("entries", *tile) for tile in tiles_of(size) if tile[0] * 256 >= first}
+        for level in range(1, 7):
+            expected |= {tile_name(level, *tile) for tile in tiles_of(size >> 8 * level)}
+        if not self.members.keys() <= expected:
+            raise Fault(INCONSISTENT, "the archive has members that do not belong there")
+
+
+# The journal
+
+
+class Lanes:
+    """Each writer numbers its entries from 1, and lists as void what it gave to a transaction that failed."""
+
+    def __init__(self, *, pruned):
+        self.pruned, self.seen, self.void, self.newest = pruned, {}, {}, {}
+
+    def take(self, lane, at):
+        """Note a number; says what is wrong with it, or nothing."""
+        writer, n = lane["writer"], lane["n"]
+        seen, void = self.seen.setdefault(writer, {}), self.void.setdefault(writer, set())
+        void.update(lane.get("void", []))
+        if n in seen:
+            return "its number was used before"
+        seen[n] = at
+        if at < self.newest.get(writer, 0) - 60_000_000:
+            return "its time goes back"
+        self.newest[writer] = max(at, self.newest.get(writer, 0))
+        return None
+
+    def holes(self):
+        """(writer, number) that is missing and should be there by now: 30 s after the one that follows it."""
+        newest = max((at for seen in self.seen.values() for at in seen.values()), default=0)
+        for writer, seen in self.seen.items():
+            # Of a pruned journal nobody knows which number came first, and its first entries may be out of order.
+            following = next(iter(seen)) if self.pruned else 1
+            for n in sorted(number for number in seen if number >= following):
+                while following < n and following in self.void[writer]:
+                    following += 1
+                if following < n:
+                    if newest - seen[n] > 30_000_000:
+                        yield writer, following
+                    break
+                following = n + 1
+
+
+class Journal:
+    """One reading of an archive: each entry once, and the tree of RFC 6962 over them as it grows."""
+
+    def __init__(self, archive, keys, trusted):
+        self.archive, self.keys, self.trusted, self.faults = archive, keys, trusted, []
+        self.latest = read_note(archive.read("checkpoint", 65_535))
+        self.size, self.first = self.latest["size"], archive.first_index()
+        self.lanes, self.ids, self.incarnation = Lanes(pruned=self.first > 0), set(), None
+        self.newest = self.pruned_to = 0
+        self.is_unsigned = self.is_broken = False
+        # The full subtrees that cover the leaves so far, largest first; not whole where a hash is missing.
+        self.stack, self.is_whole = [], True
+
+    def fault(self, code, words):
+        self.faults.append((code, words))
+
+    def read(self):
+        heads = self.heads()
+        above = self.hashes_above_the_leaves()
+        self.archive.require_no_other(self.size, self.first)
+        self.compare(heads.get(0, []))
+        for index, width in tiles_of(self.size):
+            leaves = self.archive.hashes(0, index, width)
+            raws = [b""] * width
+            if index * 256 >= self.first:
+                raws = self.archive.items(tile_name("entries", index, width), 256 * 65_537)
+                if len(raws) != width:
+                    raise Fault(INCONSISTENT, "a tile has not as many entries as hashes")
+            for at, (leaf, raw) in enumerate(zip(leaves, raws, strict=True), index * 256):
+                self.check_leaf(at, leaf, raw)
+                self.check_entry(at, raw)
+                self.grow(at, sha256(b"\x00" + raw) if raw else leaf, above)
+                self.compare(heads.get(at + 1, []))
+        if self.incarnation not in {None, self.latest["origin"]}:
+            self.fault(INCONSISTENT, "the last entry is of another name than the checkpoint")
+
+    def heads(self):
+        """Every checkpoint that the tree must agree with, by the size at which it must."""
+        heads = {}
+        for note in self.trusted:
+            if unmarked(note["origin"]) != unmarked(self.latest["origin"]):
+                self.fault(INCONSISTENT, "the trusted checkpoint is of another journal")
+            elif note["size"] > self.size:
+                was_restored = note["origin"] < self.latest["origin"]
+                words = f"{note['size']} entries were vouched for, and {self.size} are here"
+                self.fault(INCOMPLETE if was_restored else INCONSISTENT, words)
+            else:
+                heads.setdefault(note["size"], []).append(note)
+        for note in [*self.earlier(), self.latest]:
+            self.is_unsigned |= not log_has_signed(note, self.keys)
+            heads.setdefault(note["size"], []).append(note)
+        return heads
+
+    def earlier(self):
+        previous = -1
+        for raw in self.archive.items("checkpoints", 2**62):
+            try:
+                note = read_note(raw)
+            except Fault:
+                note = {"origin": "", "size": -1}
+            is_of_this_log = unmarked(note["origin"]) == unmarked(self.latest["origin"])
+            if not (is_of_this_log and previous < note["size"] < self.size):
+                self.fault(INCONSISTENT, "an earlier checkpoint is malformed, or not in its place")
+                return
+            previous = note["size"]
+            yield note
+
+    def hashes_above_the_leaves(self):
+        """The stored hashes of the levels 8, 16, …: (level, index) → hash."""
+        return {
+            (8 * level, 256 * index + at): node
+            for level in range(1, 7)
+            for index, width in tiles_of(self.size >> 8 * level)
+            for at, node in enumerate(self.archive.hashes(level, index, width))
+        }
+
+    def check_leaf(self, at, leaf, raw):
+        if leaf is None or (not raw and at >= self.first):
+            self.is_broken = True
+            self.fault(INCOMPLETE, f"entry {at} or its hash is missing")
+        elif raw and sha256(b"\x00" + raw) != leaf:
+            self.is_broken = True
+            self.fault(INCONSISTENT, f"entry {at} is not the one that was logged")
+
+    def check_entry(self, at, raw):
+        if not raw:
+            return
+        entry = read_entry(raw)
+        if entry is None:
+            self.fault(INCONSISTENT, f"entry {at} is not in the prescribed form")
+            return
+        begins = self.incarnation is None or entry["action"] == "log.restored"
+        if begins and unmarked(entry["log"]) == unmarked(self.latest["origin"]):
+            self.incarnation = entry["log"]
+        if entry["log"] != self.incarnation or entry["id"] in self.ids:
+            self.fault(INCONSISTENT, f"entry {at} is of another log, or its id was used before")
+        self.ids.add(entry["id"])
+        wrong = self.lanes.take(entry["lane"], entry["time"])
+        if wrong:
+            self.fault(INCONSISTENT, f"entry {at}: {wrong}")
+        self.newest = max(self.newest, entry["time"])
+        if (entry["action"], entry["outcome"]) == ("log.prune", "allowed"):
+            self.pruned_to = max(self.pruned_to, entry["count"] or 0)
+
+    def grow(self, index, node, above):
+        """Add a leaf hash; each full subtree that it completes must be the stored one, where one is stored."""
+        self.is_whole &= node is not None
+        node, level = node or bytes(32), 0
+        while index & 1:
+            node, level, index = sha256(b"\x01" + self.stack.pop() + node), level + 1, index >> 1
+            if level % 8 == 0 and not self.is_broken and above[level, index] != node:
+                self.is_broken = True
+                self.fault(INCONSISTENT, f"the stored hash {index} of level {level} is another")
+        self.stack.append(node)
+
+    def compare(self, heads):
+        """Hold the tree against the checkpoints of its size."""
+        if not heads or not self.is_whole:
+            return
+        root = self.stack[-1] if self.stack else sha256(b"")
+        for left in reversed(self.stack[:-1]):
+            root = sha256(b"\x01" + left + root)
+        for note in heads:
+            if note["root"] != root:
+                was_lost = self.incarnation is not None and note["origin"] < self.incarnation
+                words = f"the entries do not lead to the checkpoint of size {note['size']}"
+                self.fault(INCOMPLETE if was_lost else INCONSISTENT, words)
+
+    def conclude(self, witnesses, max_age, now):
+        """What can be said once everything is read."""
+        for writer, n in self.lanes.holes():
+            self.fault(INCOMPLETE, f"writer {writer} has no entry {n}")
+        if self.first:
+            self.fault(PRUNED, f"pruned up to entry {self.first}")
+            if self.pruned_to < self.first:
+                self.fault(INCOMPLETE, "entries are missing that the journal does not call pruned")
+        if self.keys and self.is_unsigned:
+            self.fault(INCONSISTENT, "a checkpoint is not signed by the key that was given")
+        vouched = max((note["size"] for note in self.trusted), default=0)
+        if not self.keys and (vouched < self.size or not vouched):
+            self.fault(INCOMPLETE, f"without a key nothing is proved beyond {vouched} entries")
+        for witness in witnesses:
+            if not witness_has_signed(self.latest, witness):
+                self.fault(UNWITNESSED, f"{witness[0]} has not signed")
+        if max_age is not None and self.newest < now - max_age:
+            self.fault(STALE, "the newest entry is older than that")
+
+
+def verify(path, keys, trusted=(), witnesses=(), max_age=None, now=0):
+    """(exit code, what was found). Keys are as `key_of` reads them, checkpoints as `read_note`, times in µs."""
+    try:
+        journal = Journal(Archive(path), keys, trusted)
+    except Fault as fault:
+        return fault.args[0], [fault.args[1]]
+    try:
+        journal.read()
+    except Fault as fault:
+        journal.fault(*fault.args)
+    journal.conclude(witnesses, max_age, now)
+    return max((code for code, _ in journal.faults), default=VALID), [words for _, words in journal.faults]
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument(
+        "--key", action="append", default=[], type=key_of, help="the journal's verification key"
+    )
+    parser.add_argument(
+        "--trusted", action="append", default=[], type=Path, help="a checkpoint that you kept"
+    )
+    parser.add_argument(
+        "--witness", action="append", default=[], type=key_of, help="who must have signed too"
+    )
+    parser.add_argument("--max-age", type=float, help="how old the newest entry may be, in hours")
+    asked = parser.parse_args()
+    age = None if asked.max_age is None else int(asked.max_age * 3_600_000_000)
+    try:
+        trusted = [read_note(path.read_bytes()) for path in asked.trusted]
+    except (OSError, Fault):
+        parser.error("--trusted: not a checkpoint")
+    code, found = verify(
+        asked.bundle, asked.key, trusted, asked.witness, max_age=age, now=int(time.time() * 1_000_000)
+    )
+    print("\n".join([*found[:20], WORDS[code]]))
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""docs/audit/verify.py alone, as an outsider runs it.
+
+That it agrees with the first verifier is shown where that one is tested: whatever is verified there, the second one
+verifies too, and must end in the same exit code.
+"""
+
+import subprocess
+import sys
+
+import cryptography_vectors  # type: ignore[import-untyped]
+import pytest
+
+from tests.audit import second
+from tests.audit.journal import Journal, only_on
+from tests.audit.test_verifier import export
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Without any package, and without this project on the path."""
+    return subprocess.run(
+        [sys.executable, "-I", "-S", second.PATH, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd="/",
+        check=False,
+    )
+
+
+@only_on("sqlite")
+def test_it_needs_nothing_but_python(journal: Journal) -> None:
+    note = journal.grow(3, 4)[0]
+    kept = journal.directory / "kept"
+    kept.write_text(note)
+    bundle = export(journal)
+    done = run(bundle, "--key", journal.key, "--trusted", kept)
+    assert (done.returncode, done.stdout.splitlines()[-1], done.stderr) == (0, "valid", "")
+    done = run(bundle)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (20, "incomplete")
+    done = run(bundle, "--key", journal.key, "--max-age", 24)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (12, "stale")
+    done = run("/nowhere.zip", "--key", journal.key)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (20, "incomplete")
+
+
+@pytest.mark.parametrize("wrong", ["--key=nothing", "--trusted=/nowhere"])
+def test_what_it_cannot_read_is_an_error_of_use_and_no_verdict(wrong: str) -> None:
+    done = run("/nowhere.zip", wrong)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_it_verifies_as_rfc_8032_does() -> None:
+    with cryptography_vectors.open_vector_file("asymmetric/Ed25519/sign.input", "r") as file:
+        lines = file.read().splitlines()
+    for line in lines[:64]:
+        _, public, message, signed = (bytes.fromhex(part) for part in line.split(":")[:4])
+        signature = signed[:64]
+        assert second.is_signed(public, message, signature)
+        assert not second.is_signed(public, message + b"x", signature)
+        assert not second.is_signed(public, message, signature[:-1])
+        beyond = (int.from_bytes(signature[32:], "little") + second.ORDER).to_bytes(32, "little")
+        assert not second.is_signed(public, message, signature[:32] + beyond)
+        # (0, 1) with the sign of x set, and a y that is not below the prime.
+        for no_point in (bytes([1, *bytes(30), 0x80]), b"\xff" * 32):
+            assert not second.is_signed(no_point, message, signature)
+            assert not second.is_signed(public, message, no_point + signature[32:])
