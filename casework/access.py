@@ -13,14 +13,13 @@ import msgspec
 import structlog
 from sqlalchemy import select, update
 
-from audit.entry import Outcome
 from casework import candidates, case_queries, packets, rekeying, restrictions
 from casework.act import Act, refusal
 from casework.case_queries import COUNT_CAP
 from casework.cases.tables import break_glass, case_group
 from casework.column_types import Sealed
 from casework.columns import Column
-from casework.errors import MissingKey, NotFound, SealedDataDamaged
+from casework.errors import MissingKey, NotFound
 from casework.facts import facts_of_row
 from casework.journal import Deed, Touched
 from casework.loaded_case import LEGAL_NAME, LoadedCase
@@ -407,8 +406,7 @@ class Access:
         try:
             return ListedCase(row.id, status, self._identity(row, shred, readers))
         except CryptoError as error:
-            log.critical(SealedDataDamaged.code, case=str(row.id), error=type(error).__name__)
-        self._act.record(Deed("seal.broken", outcome=Outcome.FAILED, reason=SealedDataDamaged.code))
+            self._act.report_damage(error, case=str(row.id))
         return ListedCase(row.id, status, None, is_damaged=True)
 
     def _identity(self, row: Any, shred: bytes, readers: dict[int, FrameReader]) -> Content | None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from uuid import UUID
 
+import structlog
+
 from audit.entry import AuthLevel, Outcome
 from casework.database import UnitOfWork
 from casework.deployment import Deployment
@@ -21,10 +23,13 @@ from casework.identity.sessions import SignedIn
 from casework.journal import JOURNAL, Deed, Receipt, Who
 from casework.keyring import Keyring
 from crypto.drop import DropPublic
+from crypto.errors import CryptoError
 from crypto.signing import SigningKey
 from policies.engine import Decision, Engine
 from policies.facts import Asker, CaseFacts, ChangeFacts, Context, HandoffFacts
 from policies.vocabulary import Action, Advice, Profession, Purpose, Role
+
+log = structlog.get_logger(__name__)
 
 # What a member is taken to do when her request names no purpose; it is recorded as self-asserted.
 DEFAULT_PURPOSE = {
@@ -92,6 +97,11 @@ class Act:
         )
         self.receipts.append(receipt)
         return receipt
+
+    def report_damage(self, error: CryptoError, **about: str) -> None:
+        """Raise the alarm of something sealed that does not open, and journal it, where a list shows the rest."""
+        log.critical(SealedDataDamaged.code, **about, error=type(error).__name__)
+        self.record(Deed("seal.broken", outcome=Outcome.FAILED, reason=SealedDataDamaged.code))
 
     def decide_case(self, action: Action, facts: CaseFacts, *, reason: bool = False) -> Decision:
         return self.engine.decide_case(self.asker, action, facts, self._with_reason(reason=reason))

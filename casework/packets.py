@@ -71,7 +71,8 @@ def open_note(act: Act, case_id: UUID, place: Place, envelope: bytes) -> bytes:
     """A note that names the asker; the caller has opened the frame that it stood in, and records.
 
     Raises:
-        SealBroken: it does not name her, is of another case or place, or altered.
+        SealedToOtherKeys: it was sealed to keys that she has no longer.
+        SealBroken: it does not name her, or was altered.
 
     """
     act.unit.touched()

@@ -23,6 +23,10 @@ class CommitmentMismatch(SealBroken):
     """The bytes opened, but to a key other than the one that was committed to."""
 
 
+class SealedToOtherKeys(SealBroken):
+    """What names a member was sealed to keys that she has no longer, or to nobody's."""
+
+
 class AlgorithmRefused(CryptoError):
     """The algorithm is unknown, reserved, or not allowed in this context."""
 

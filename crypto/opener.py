@@ -19,7 +19,7 @@ from crypto.dek import (
 )
 from crypto.draft import draft_box
 from crypto.drop import DropPrivate, drop_info, drop_number
-from crypto.errors import CommitmentMismatch, PlaceRefused, SealBroken
+from crypto.errors import CommitmentMismatch, PlaceRefused, SealBroken, SealedToOtherKeys
 from crypto.handoff import SALT_SIZE, PartAddress, part_message
 from crypto.header import HEADER_SIZE, PREFIX, Kind, read_header, require_prefix
 from crypto.hpke import hpke_open, public_half
@@ -151,11 +151,15 @@ def open_member_note(
 ) -> bytes:
     """Return a note's text with the daily key of a member whom it names, or (None) with the recovery key.
 
-    Raises SealBroken when it does not name her, is of another case or place, of keys that she has no longer, or
-    altered; CommitmentMismatch when it was made to say something else to her than to others.
+    Raises SealBroken when it does not name her or is altered; SealedToOtherKeys when its key was sealed to keys
+    that she has no longer, or for another case or place; CommitmentMismatch when it was made to say something else
+    to her than to others.
     """
     sealed = sealed_note_key(envelope, member)
-    note_key = Secret(hpke_open(private, note_info(case, place, public_half(private)), sealed))
+    try:
+        note_key = Secret(hpke_open(private, note_info(case, place, public_half(private)), sealed))
+    except SealBroken:
+        raise SealedToOtherKeys("does not open with her keys") from None
     aead, commitment = note_keys(note_key, case, place)
     size = header_size(envelope)
     if not compare_digest(commitment, envelope[size - NOTE_COMMITMENT_SIZE : size]):

@@ -1,22 +1,25 @@
 """Member-only notes: written into a case for the readers they name, and for nobody else who may open it."""
 
+from typing import Any
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET
 from sqlalchemy import insert, select
 
-from casework.access import Access
+from casework.access import Access, OpenedCase
 from casework.act import Act
 from casework.cases.schemas import NewNote, NoteCreated, NoteList, NoteView
 from casework.cases.service import touch_case
 from casework.cases.tables import member_note
 from casework.columns import Column
-from casework.errors import bad_field
+from casework.errors import SealedDataDamaged, bad_field
 from casework.identity.members import active_members, persons_behind
 from casework.ids import new_id
 from casework.journal import Deed, Touched
 from casework.packets import open_note
 from casework.restrictions import who_is_named
+from crypto.errors import CryptoError, SealedToOtherKeys
 from crypto.member_note import readers_of, seal_member_note
 from policies.vocabulary import RECORD, Group
 
@@ -85,18 +88,44 @@ def list_notes(act: Act, case_id: UUID) -> NoteList:
     ).all()
     shown = []
     for row in rows:
-        place = Column.MEMBER_NOTE.place(act.org_id, row.id, 1)
-        content = opened.open(Group(row.compartment), place, row.frame, _never_dropped)
-        envelope = msgspec.convert(content, _Kept).envelope if content is not None else None
-        if envelope is None or act.member_id.bytes not in readers_of(envelope):
-            continue
-        text = msgspec.json.decode(open_note(act, case_id, place, envelope), type=str)
-        readers = [UUID(bytes=member) for member in readers_of(envelope)]
-        shown.append(NoteView(row.id, row.author_id, row.written_at, Group(row.compartment), text, readers))
-    if shown:
-        rows_shown = tuple((note.id.bytes, 1) for note in shown)
-        act.record(Deed("note.read", touched=(Touched(opened.loaded.pseudonym, rows_shown),)))
+        note = NoteView(row.id, row.author_id, row.written_at, Group(row.compartment))
+        try:
+            is_shown = _lay_open(act, opened, row, note)
+        except CryptoError as error:
+            act.report_damage(error, note=str(row.id))
+            note.problem = SealedDataDamaged.code
+            # Whom it names stands inside: of one that does not open at all, its author alone is told.
+            is_shown = note.readers is not UNSET or note.author == act.member_id
+        if is_shown:
+            shown.append(note)
+    read = tuple((note.id.bytes, 1) for note in shown if note.text is not UNSET)
+    if read:
+        act.record(Deed("note.read", touched=(Touched(opened.loaded.pseudonym, read),)))
     return NoteList(shown)
+
+
+def _lay_open(act: Act, opened: OpenedCase, row: Any, note: NoteView) -> bool:
+    """Fill in whom a note names, and its text if the asker's keys open it; returns whether it names her at all.
+
+    Raises:
+        CryptoError: it was altered.
+
+    """
+    place = Column.MEMBER_NOTE.place(act.org_id, row.id, 1)
+    content = opened.open(note.group, place, row.frame, _never_dropped)
+    if content is None:
+        return False
+    envelope = msgspec.convert(content, _Kept).envelope
+    readers = readers_of(envelope)
+    if act.member_id.bytes not in readers:
+        return False
+    note.readers = [UUID(bytes=member) for member in readers]
+    try:
+        note.text = msgspec.json.decode(open_note(act, opened.id, place, envelope), type=str)
+    except SealedToOtherKeys:
+        # The frame was authentic: she has had new keys since.
+        note.waiting = True
+    return True
 
 
 def _require_able(act: Act, case_id: UUID, group: Group, readers: set[UUID], *, is_restricted: bool) -> None:

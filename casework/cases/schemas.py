@@ -210,13 +210,21 @@ class NoteCreated(Struct):
     id: UUID
 
 
-class NoteView(Struct):
+class NoteView(Struct, omit_defaults=True):
+    """`waiting`: it was written for keys that the asker has no longer; another reader writes it again for her.
+
+    `problem` is `sealed_data_damaged` where it does not open; its author alone is told so of one whose readers
+    cannot be read either.
+    """
+
     id: UUID
     author: UUID
     written_at: datetime
     group: Group
-    text: str
-    readers: list[UUID]
+    text: str | UnsetType = UNSET
+    readers: list[UUID] | UnsetType = UNSET
+    waiting: bool = False
+    problem: str | UnsetType = UNSET
 
 
 class NoteList(Struct):

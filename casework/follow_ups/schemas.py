@@ -50,7 +50,7 @@ class FollowUpView(Struct, omit_defaults=True):
     """`content` has the texts of the groups that may be read; `withheld` lists all the others, filled or not.
 
     `author` wrote the first version. A later one says who corrected it and when, and why to whoever may read a
-    group that was corrected.
+    group that was corrected. `problem` is `sealed_data_damaged` where it does not open: nothing of it is shown.
     """
 
     id: UUID
@@ -67,6 +67,7 @@ class FollowUpView(Struct, omit_defaults=True):
     corrected_at: datetime | UnsetType = UNSET
     corrected_by: UUID | UnsetType = UNSET
     reason: str | UnsetType = UNSET
+    problem: str | UnsetType = UNSET
 
 
 class FollowUpPage(Struct):

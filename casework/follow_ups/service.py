@@ -14,13 +14,13 @@ from casework.act import Act
 from casework.cases.service import touch_case
 from casework.column_types import Sealed
 from casework.columns import Column
-from casework.errors import bad_field
+from casework.errors import SealedDataDamaged, bad_field
 from casework.follow_ups import queries
 from casework.follow_ups.schemas import FollowUpCreated, FollowUpPage, FollowUpView, NewFollowUp
 from casework.follow_ups.tables import follow_up, follow_up_frame
 from casework.follow_ups.types import HEAD_GROUP
 from casework.ids import new_id
-from crypto.errors import SealBroken
+from crypto.errors import CryptoError, SealBroken
 from policies.vocabulary import RECORD, Group
 
 PAGE_LIMIT = 100
@@ -157,7 +157,20 @@ def all_frames_of(act: Act, wanted: Sequence[UUID]) -> Sequence[Any]:
 
 
 def frames_of(act: Act, heads: Sequence[Any]) -> dict[UUID, list[Any]]:
-    """What stands at each head's version: of each group, the frame of the highest version that has one.
+    """What stands at each head's version: see `_standing`."""
+    written = _written(act, heads)
+    return {head.id: _standing(head, written[head.id]) for head in heads}
+
+
+def _written(act: Act, heads: Sequence[Any]) -> dict[UUID, list[Any]]:
+    written: dict[UUID, list[Any]] = {head.id: [] for head in heads}
+    for row in all_frames_of(act, list(written)):
+        written[row.follow_up_id].append(row)
+    return written
+
+
+def _standing(head: Any, written: Sequence[Any]) -> list[Any]:
+    """Of each group, the frame of the highest version that has one.
 
     A frame is bound to its version, so a correction copies none: the groups it leaves alone keep theirs.
 
@@ -165,25 +178,21 @@ def frames_of(act: Act, heads: Sequence[Any]) -> dict[UUID, list[Any]]:
         SealBroken: a version has no frame at all: to delete a correction's would bring back what it corrected.
 
     """
-    newest: dict[UUID, dict[str, Any]] = {head.id: {} for head in heads}
-    versions = {head.id: head.version for head in heads}
-    written: dict[UUID, set[int]] = {head.id: set() for head in heads}
-    for row in all_frames_of(act, list(newest)):
-        written[row.follow_up_id].add(row.version)
-        standing = newest[row.follow_up_id]
-        known = standing.get(row.compartment)
-        if row.version <= versions[row.follow_up_id] and (known is None or known.version < row.version):
-            standing[row.compartment] = row
-    if any(not written[one].issuperset(range(2, version + 1)) for one, version in versions.items()):
+    if not {row.version for row in written}.issuperset(range(2, head.version + 1)):
         raise SealBroken("a version without a record")
-    return {follow_up_id: list(standing.values()) for follow_up_id, standing in newest.items()}
+    newest: dict[str, Any] = {}
+    for row in written:
+        known = newest.get(row.compartment)
+        if row.version <= head.version and (known is None or known.version < row.version):
+            newest[row.compartment] = row
+    return list(newest.values())
 
 
 def views_of(act: Act, opened: OpenedCase, heads: Sequence[Any]) -> list[FollowUpView]:
-    """Follow-ups of an opened case as this member may see them."""
-    frames = frames_of(act, heads)
+    """Follow-ups of an opened case as this member may see them; a damaged one does not hide the others."""
+    written = _written(act, heads)
     authors = _first_authors(act, [head.id for head in heads if head.version > 1])
-    return [_view(act, opened, head, frames[head.id], authors) for head in heads]
+    return [_view(act, opened, head, written[head.id], authors) for head in heads]
 
 
 def _first_authors(act: Act, corrected: Sequence[UUID]) -> dict[UUID, UUID]:
@@ -270,10 +279,18 @@ def _view(
     act: Act,
     opened: OpenedCase,
     head: Any,
-    frames: Sequence[Any],
+    written: Sequence[Any],
     first_authors: Mapping[UUID, UUID],
 ) -> FollowUpView:
-    records = open_records(act, opened, frames)
+    problem: str | UnsetType = UNSET
+    frames: Sequence[Any] = ()
+    records: Mapping[Group, Content] = {}
+    try:
+        frames = _standing(head, written)
+        records = open_records(act, opened, frames)
+    except CryptoError as error:
+        act.report_damage(error, follow_up=str(head.id))
+        problem = SealedDataDamaged.code
     view = FollowUpView(
         id=head.id,
         occurred_at=head.occurred_at,
@@ -281,6 +298,7 @@ def _view(
         version=head.version,
         content=texts_of(records),
         withheld=list(opened.withheld),
+        problem=problem,
         **head_of(records),
     )
     if head.version > 1:

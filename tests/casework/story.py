@@ -130,6 +130,18 @@ async def take_up(centre: Centre, secret: str, login: str) -> list[str]:
     return words
 
 
+async def renew_own_keys(centre: Centre, login: str) -> Client:
+    """She makes new keys, the custodian confirms them and `avec.double` grants what she held."""
+    member = await centre.sign_in(login, step_up=True)
+    words = " ".join((await member.post("/me/keys", {"password": PASSWORD}, expect=200))["words"])
+    custodian = await centre.sign_in("avec.custodian", step_up=True)
+    path, body = f"/members/{centre.member(login)}", {"words": words}
+    await custodian.request("POST", f"{path}/renewal/confirmation", 200, json=body)
+    double = await centre.sign_in("avec.double", step_up=True, role="worker")
+    await double.request("POST", f"{path}/grants", 200, json=body)
+    return await centre.sign_in(login, step_up=True)
+
+
 async def add_role(centre: Centre, login: str, position: Position) -> None:
     """Give somebody of AVEC one role more with her login, certified by the custodian."""
     account, org = centre.accounts[login], centre.org("avec")

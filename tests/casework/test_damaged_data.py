@@ -25,7 +25,7 @@ from casework.rights.tables import erasure
 from crypto.drop import seal_to_drop
 from policies.vocabulary import Group
 from tests.casework.centre import CANARY, PASSWORD, Centre, Client, assert_problem
-from tests.casework.story import accept, draft, entries_of, follow_up, hand_over, new_case
+from tests.casework.story import accept, draft, entries_of, follow_up, hand_over, new_case, told
 
 CODE = "sealed_data_damaged"
 # What no request opens: a lost key is recovered by command, a consent's words are read with the person's rights,
@@ -107,7 +107,6 @@ OPENED: dict[tuple[Table, str], tuple[Ask, str | None]] = {
     (case_group, "dek"): (Stage.view, "avec"),
     (case_group, "legal_name"): (Stage.view, "avec"),
     (case_group, "arrival"): (Stage.take_in, "cidff"),
-    (follow_up_frame, "frame"): (Stage.follow_ups, "avec"),
     (composed_draft, "sealed"): (Stage.composer, "avec"),
     (handoff_manifest, "frame"): (Stage.preview, "avec"),
     (handoff_side, "envelope"): (Stage.take_on, "cidff"),
@@ -120,7 +119,7 @@ OPENED: dict[tuple[Table, str], tuple[Ask, str | None]] = {
     (account, "totp_seed"): (Stage.second_factor, None),
 }
 # Opened by a list alone, which shows the rest.
-LISTED = {(handoff_side, "case_sealed"), (handoff_side, "reply")}
+LISTED = {(handoff_side, "case_sealed"), (handoff_side, "reply"), (follow_up_frame, "frame")}
 
 
 @pytest.fixture
@@ -212,6 +211,25 @@ async def test_one_damaged_identity_does_not_hide_the_other_cases(stage: Stage) 
     assert [(line["event"], line["case"]) for line in logs if line["event"] == CODE] == [(CODE, stage.case)]
     after = entries_of(await stage.centre.journal("avec"), "seal.broken")
     assert len(after) == len(entries_of(before, "seal.broken")) + 1
+
+
+async def test_one_damaged_follow_up_does_not_hide_the_others(stage: Stage) -> None:
+    (damaged_one,) = (await stage.follow_ups()).json()["items"]
+    path = f"/cases/{stage.case}/follow-ups"
+    with capture_logs() as logs:
+        async with damaged(stage.centre, follow_up_frame, "frame"):
+            whole = (await stage.social.post(path, follow_up("accompagnement_social", "social")))["id"]
+            items = {item["id"]: item for item in (await stage.social.get(path))["items"]}
+            shown = items.pop(damaged_one["id"])
+            await stage.social.refused("GET", f"/follow-ups/{damaged_one['id']}/versions", 500, CODE)
+    assert (shown["problem"], shown["content"], "type" in shown) == (CODE, {}, False)
+    assert CANARY not in str(shown)
+    assert items[whole]["content"] == {"social": told("social")}
+    assert "problem" not in items[whole]
+    alarms = [line for line in logs if line["event"] == CODE]
+    assert [line.get("follow_up") for line in alarms] == [damaged_one["id"], None]
+    broken = entries_of(await stage.centre.journal("avec"), "seal.broken")
+    assert [(item["outcome"], item["entry"]["reason"]) for item in broken] == [("failed", CODE)] * 2
 
 
 async def test_one_damaged_envelope_does_not_hide_the_others(stage: Stage) -> None:

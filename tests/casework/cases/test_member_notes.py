@@ -1,14 +1,23 @@
 """Member-only notes: their readers open them, others of the case are not even told that there are any."""
 
-from uuid import uuid4
+from uuid import UUID, uuid4
 
-from sqlalchemy import select
+import msgspec
+import pytest
+from sqlalchemy import select, update
+from structlog.testing import capture_logs
 
+from casework.access import Access
+from casework.act import Act
 from casework.cases.tables import member_note
+from casework.column_types import Sealed
+from casework.columns import Column
+from crypto.member_note import seal_member_note
+from policies.vocabulary import RECORD, Group
 from tests.casework.cases.test_keys_are_the_wall import allow_everything
 from tests.casework.centre import CANARY, Centre
 from tests.casework.restricted import ids, restricted_case, unname, write_note
-from tests.casework.story import entries_of, open_case
+from tests.casework.story import entries_of, open_case, renew_own_keys
 
 
 async def test_a_note_is_read_by_those_it_names_and_nobody_is_told_of_it(centre: Centre) -> None:
@@ -100,3 +109,65 @@ async def test_a_note_that_is_sent_twice_is_written_once(centre: Centre) -> None
     first, again = [await social.post(f"/cases/{case}/notes", body, headers=headers) for _ in range(2)]
     assert first == again
     assert len((await social.get(f"/cases/{case}/notes"))["items"]) == 1
+
+
+async def _note_for_two(centre: Centre, case: str) -> str:
+    social, supervisor = await centre.sign_in("avec.social"), await centre.sign_in("avec.supervisor")
+    both = {"members": ids(centre, "avec.social", "avec.jurist")}
+    await supervisor.request("PUT", f"/cases/{case}/assignments", 200, json=both)
+    return str((await write_note(social, case, "social", "avec.jurist"))["id"])
+
+
+async def test_a_note_for_earlier_keys_is_listed_as_waiting_and_the_newer_ones_open(centre: Centre) -> None:
+    case = await open_case(await centre.sign_in("avec.social"), "social")
+    older = await _note_for_two(centre, case)
+    social = await renew_own_keys(centre, "avec.social")
+    newer = (await write_note(social, case, "social", "avec.jurist"))["id"]
+    with capture_logs() as logs:
+        shown, waiting = (await social.get(f"/cases/{case}/notes"))["items"]
+    assert (shown["id"], shown["text"], "waiting" in shown) == (newer, f"{CANARY}-note social", False)
+    assert (waiting["id"], waiting["waiting"], "text" in waiting) == (older, True, False)
+    assert sorted(waiting["readers"]) == sorted(ids(centre, "avec.social", "avec.jurist"))
+    # Nothing was altered; and what she could not read was not journaled as read.
+    assert [line for line in logs if line["event"] == "sealed_data_damaged"] == []
+    (read,) = entries_of(await centre.journal("avec", case=case), "note.read")
+    assert len(read["entry"]["subjects"][0]["rows"]) == 1
+    jurist = await centre.sign_in("avec.jurist")
+    assert all("text" in item for item in (await jurist.get(f"/cases/{case}/notes"))["items"])
+
+
+@pytest.mark.parametrize("is_resealed", [False, True], ids=["frame", "envelope"])
+async def test_a_damaged_note_does_not_hide_the_others(centre: Centre, is_resealed: bool) -> None:
+    """Of a frame that does not open its author alone is told: nobody can say whom else it names."""
+    social = await centre.sign_in("avec.social")
+    case = await open_case(social, "social")
+    bad = await _note_for_two(centre, case)
+    good = (await write_note(social, case, "social", "avec.jurist"))["id"]
+
+    def sealed(act: Act) -> Sealed:
+        place = Column.MEMBER_NOTE.place(act.org_id, UUID(bad), 1)
+        directory = act.deployment.directories.fresh(act.unit.connection, act.org_id)
+        readers = [centre.member("avec.social").bytes, centre.member("avec.jurist").bytes]
+        envelope = seal_member_note(directory, UUID(case).bytes, place, readers, b'"x"')
+        change = Access(act).change_case(UUID(case), [RECORD[Group.SOCIAL]])
+        change.record("note.create", [])
+        altered = msgspec.to_builtins(envelope[:-1] + bytes([envelope[-1] ^ 1]))
+        frame = change.seal(Group.SOCIAL, place, {"envelope": altered}).blob
+        return Sealed(frame if is_resealed else frame[:-1] + bytes([frame[-1] ^ 1]))
+
+    frame = await centre.act(social, sealed)
+    this = update(member_note).where(member_note.c.id == UUID(bad)).values(frame=frame)
+    await centre.dba(lambda connection: connection.execute(this))
+    with capture_logs() as logs:
+        by_author = (await social.get(f"/cases/{case}/notes"))["items"]
+        by_reader = (await (await centre.sign_in("avec.jurist")).get(f"/cases/{case}/notes"))["items"]
+    assert [(item["id"], item.get("problem")) for item in by_author] == [
+        (good, None),
+        (bad, "sealed_data_damaged"),
+    ]
+    assert [item["id"] for item in by_reader] == ([good, bad] if is_resealed else [good])
+    assert all("text" not in item for item in (*by_author, *by_reader) if item["id"] == bad)
+    alarms = [line["note"] for line in logs if line["event"] == "sealed_data_damaged"]
+    assert alarms == [bad, bad]
+    broken = entries_of(await centre.journal("avec"), "seal.broken", "failed")
+    assert len(broken) == 2
