@@ -164,81 +164,60 @@ def witness_has_signed(note, witness):
     return False
 
 
-# Entries
+# Entries: one has a single form, so one pattern says it all but the order of numbers
 
 CODE, POLICY = r"[a-z][a-z0-9_.]{0,99}", r"[a-z][a-z0-9_.-]{0,99}"
-UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-TOKEN, HEX16, HEX32 = r"[0-9a-f][0-9a-f-]{7,35}", r"[0-9a-f]{32}", r"[0-9a-f]{64}"
+UUID, TOKEN = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", r"[0-9a-f][0-9a-f-]{7,35}"
+HEX32, FROM_0, FROM_1 = r"[0-9a-f]{64}", r"(?:0|[1-9][0-9]{0,15})", r"[1-9][0-9]{0,15}"
 
 
-def text(pattern):
-    return lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None
+def many(pattern):
+    return rf"\[(?:{pattern}(?:,{pattern})*)?\]"
 
 
-def number(least):
-    return lambda value: type(value) is int and least <= value < 2**53
+def or_null(pattern):
+    return f'(?:null|"{pattern}")'
 
 
-def null_or(allowed):
-    return lambda value: value is None or allowed(value)
-
-
-def each(allowed):
-    return lambda value: isinstance(value, list) and all(map(allowed, value))
-
-
-def record(optional=None, **fields):
-    """An object with exactly these keys, and any of the optional ones."""
-    known = fields | (optional or {})
-    return lambda value: (
-        isinstance(value, dict)
-        and fields.keys() <= value.keys() <= known.keys()
-        and all(known[name](content) for name, content in value.items())
-    )
-
-
-ENTRY = record(
-    action=text(CODE),
-    actor=null_or(text(UUID)),
-    auth=text("none|password|mfa|step_up"),
-    basis=record(
-        {name: text(UUID) for name in ("consent", "glass", "handoff")},
-        policies=each(text(POLICY)),
-        set=null_or(text(HEX32)),
-    ),
-    count=null_or(number(0)),
-    detail=null_or(text(HEX32)),
-    id=text(UUID),
-    lane=record(
-        {"void": lambda value: bool(value) and each(number(1))(value)}, n=number(1), writer=text(TOKEN)
-    ),
-    log=text(r"[!-*,-~]{1,200}"),
-    nonce=text(HEX16),
-    outcome=text("allowed|denied|failed"),
-    purpose=null_or(text(CODE)),
-    reason=null_or(text(CODE)),
-    request=text(TOKEN),
-    role=null_or(text(CODE)),
-    source=null_or(text(HEX32)),
-    subjects=each(record(p=text(HEX32), rows=each(record(r=text(HEX32), v=number(0))))),
-    time=number(0),
-    v=lambda value: type(value) is int and value == 1,
-)
+POLICIES = many(f'"{POLICY}"')
+ROW = rf'\{{"r":"{HEX32}","v":{FROM_0}\}}'
+PERSON = rf'\{{"p":"{HEX32}","rows":{many(ROW)}\}}'
+STANDS_FOR = "".join(f'(?:"{name}":"{UUID}",)?' for name in ("consent", "glass", "handoff"))
+FIELDS = {
+    "action": f'"{CODE}"',
+    "actor": or_null(UUID),
+    "auth": '"(?:none|password|mfa|step_up)"',
+    "basis": rf'\{{{STANDS_FOR}"policies":{POLICIES},"set":{or_null(HEX32)}\}}',
+    "count": f"(?:null|{FROM_0})",
+    "detail": or_null(HEX32),
+    "id": f'"{UUID}"',
+    "lane": rf'\{{"n":{FROM_1},(?:"void":\[{FROM_1}(?:,{FROM_1})*\],)?"writer":"{TOKEN}"\}}',
+    "log": r'"(?:[!#-*,-\[\]-~]|\\["\\]){1,200}"',
+    "nonce": '"[0-9a-f]{32}"',
+    "outcome": '"(?:allowed|denied|failed)"',
+    "purpose": or_null(CODE),
+    "reason": or_null(CODE),
+    "request": f'"{TOKEN}"',
+    "role": or_null(CODE),
+    "source": or_null(HEX32),
+    "subjects": many(PERSON),
+    "time": FROM_0,
+    "v": "1",
+}
+FORM = re.compile((r"\{" + ",".join(f'"{name}":{form}' for name, form in FIELDS.items()) + r"\}").encode())
 
 
 def read_entry(raw):
-    """The entry; None where the bytes are not the one form of what they say, or say something else."""
-    try:
-        entry = json.loads(raw)
-        canonical = json.dumps(entry, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
-    except (ValueError, RecursionError):
+    """The entry; None where the bytes are not of the prescribed form."""
+    if len(raw) > 65_535 or not FORM.fullmatch(raw):
         return None
-    # Keys given twice do not come back from the encoding.
-    if canonical != raw or len(raw) > 65_535 or not ENTRY(entry):
-        return None
-    void, persons = entry["lane"].get("void", []), [subject["p"] for subject in entry["subjects"]]
-    ascends = all(a < b for a, b in itertools.pairwise([*void, entry["lane"]["n"]]))
-    return entry if ascends and len(set(persons)) == len(persons) else None
+    entry = json.loads(raw)
+    given = [*entry["lane"].get("void", []), entry["lane"]["n"]]
+    persons = [person["p"] for person in entry["subjects"]]
+    versions = [row["v"] for person in entry["subjects"] for row in person["rows"]]
+    ascends = all(a < b for a, b in itertools.pairwise(given))
+    fits = max(given[-1], entry["time"], entry["count"] or 0, *versions, 0) < 2**53
+    return entry if ascends and fits and len(set(persons)) == len(persons) else None
 
 
 # The archive

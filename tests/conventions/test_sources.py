@@ -9,6 +9,8 @@ import pytest
 from tests.conventions.project import PACKAGES, name, python_files, tree, written_files
 
 LONGEST_FILE = 500
+# Which may be longer, and why.
+MAY_BE_LONGER = {"docs/audit/verify.py": "outsiders are handed one file, and nothing beside it"}
 
 # Every call that asks the machine what time it is.
 _CLOCKS = {
@@ -65,7 +67,7 @@ def test_no_file_is_longer_than_one_can_read_at_once() -> None:
         if path.suffix in {".py", ".md", ".cedar", ".cedarschema", ".css", ".js", ".html"}
         and (lines := len(path.read_text(encoding="utf-8").splitlines())) >= LONGEST_FILE
     }
-    assert long == {}
+    assert long.keys() == MAY_BE_LONGER.keys(), long
 
 
 @pytest.mark.parametrize("vague", ["utils", "util", "helpers", "helper", "common", "manager", "misc"])
