@@ -24,7 +24,9 @@ WHAT_STAYS: Final[Mapping[str, str]] = {
         "votre demande d’effacement se fait auprès d’elle."
     ),
     "journal": (
-        "Le journal des accès garde qui a fait quoi et quand, sous un pseudonyme que plus rien ne rattache à vous."
+        "Le journal des accès garde qui a fait quoi et quand, sous un pseudonyme. Dans la base, plus rien ne le "
+        "rattache à vous. Une sauvegarde plus ancienne de la base le peut encore, par les heures et les numéros "
+        "qu’elle garde, sans rien ouvrir de votre dossier : jusqu’à ce que la dernière soit effacée."
     ),
     "backups": (
         "Les sauvegardes de la base contiennent encore vos données, scellées. La moitié de leurs clés est "
