@@ -115,6 +115,12 @@ def lay_open(act: Act, rows: Sequence[Any], shreds: dict[tuple[UUID, str], bytes
     return frozenset(row.id for row in rows if row.restricted and row.id not in parts)
 
 
+def has_restricted_cases(act: Act) -> bool:
+    """Whether any case of the organisation is restricted."""
+    one = select(named_recovery.c.case_id).where(named_recovery.c.org_id == act.org_id).limit(1)
+    return act.unit.connection.execute(one).first() is not None
+
+
 def who_is_named(directory: Directory, case_id: UUID) -> Collection[UUID]:
     """Whom the directory names for a case and who still has the keys under which she was named."""
     restriction = restriction_of(directory, case_id.bytes)

@@ -10,7 +10,6 @@ from sqlalchemy import insert, select
 from casework.access import Access, OpenedCase
 from casework.act import Act
 from casework.cases.schemas import NewNote, NoteCreated, NoteList, NoteView
-from casework.cases.service import touch_case
 from casework.cases.tables import member_note
 from casework.columns import Column
 from casework.errors import SealedDataDamaged, bad_field
@@ -63,7 +62,6 @@ def write_note(act: Act, case_id: UUID, new: NewNote) -> NoteCreated:
             frame=change.seal(new.group, place, msgspec.to_builtins(_Kept(envelope))),
         )
     )
-    touch_case(act, case_id)
     change.record(
         "note.create",
         [(note_id, 1)],

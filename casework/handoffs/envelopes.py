@@ -21,6 +21,7 @@ from casework.handoffs.states import MOVES, Side
 from casework.handoffs.tables import handoff_side
 from casework.journal import Deed
 from casework.packets import open_left_record
+from casework.restrictions import has_restricted_cases
 from crypto.errors import CryptoError, SealBroken
 from policies.facts import ConsentFacts, HandoffFacts
 from policies.vocabulary import Action, Group, Stage
@@ -169,15 +170,19 @@ def require_readable(act: Act, found: Handoff, action: Action) -> None:
 
 def facts_of(act: Act, found: Handoff, consent: ConsentFacts | None) -> HandoffFacts:
     near = Access(act).facts_of(found.case_id) if found.case_id is not None else None
-    # That a restricted case is handed over is told to its named members alone.
-    is_hidden = near is not None and near.restricted and not near.mine
+    if near is not None:
+        # That a restricted case is handed over is told to its named members alone.
+        is_hidden = near.restricted and not near.mine
+    else:
+        # Of a session that cannot tell which case it became: it may be a restricted one, where there are any.
+        is_hidden = found.row.case_sealed is not None and has_restricted_cases(act)
     return HandoffFacts(
         from_=found.from_slug,
         to=found.to_slug,
         groups=frozenset(found.header.groups) if found.header is not None else frozenset(),
         stage=found.stage,
         mine=near.mine if near is not None else False,
-        conflict=near is not None and (near.conflict or is_hidden),
+        conflict=is_hidden or (near is not None and near.conflict),
         consent=consent,
     )
 

@@ -1,5 +1,6 @@
 """The right to erasure: one person prepares it, another decides, and what was done is certified."""
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -203,13 +204,13 @@ def refuse_erasure(act: Act, request_id: UUID, refused: Refusal) -> RequestView:
 
 
 def list_requests(act: Act, state: State | None) -> RequestPage:
-    """The newest requests that the asker may follow: a data protection officer all, others their own."""
+    """The newest requests that the asker may follow: an officer all, others their own of cases they list."""
     query = select(erasure).where(erasure.c.org_id == act.org_id)
     if state is not None:
         query = query.where(erasure.c.state == state)
     rows = act.unit.connection.execute(query.order_by(erasure.c.id.desc()).limit(LIST_LIMIT)).all()
     own = memberships_of(act.unit.connection, act.org_id, act.session.account_id)
-    shown = [row for row in rows if act.decide_change(Action.ERASURE_READ, _facts(row, own)).allowed]
+    shown = [row for row in rows if _reading(act, row, own).allowed]
     act.unit.touched()
     cases = [row.case_id for row in shown if row.case_id is not None]
     act.record(
@@ -305,10 +306,19 @@ def _find(act: Act, request_id: UUID, action: Action) -> tuple[Row[Any], Decisio
     ).one_or_none()
     if row is not None:
         own = memberships_of(act.unit.connection, act.org_id, act.session.account_id)
-        decision = act.decide_change(Action.ERASURE_READ, _facts(row, own))
+        decision = _reading(act, row, own)
         if decision.allowed:
             return row, decision
     raise NotFound(action, reason="not_found", tried={"request": str(request_id)})
+
+
+def _reading(act: Act, row: Row[Any], own: set[UUID]) -> Decision:
+    """Whether the asker may follow a request: as whoever prepared it, while the case is one that she may list."""
+    facts = _facts(row, own)
+    near = Access(act).facts_of(row.case_id) if facts.mine and row.case_id is not None else None
+    if near is not None and not act.decide_case(Action.CASE_LIST, near).allowed:
+        facts = dataclasses.replace(facts, mine=False)
+    return act.decide_change(Action.ERASURE_READ, facts)
 
 
 def _facts(row: Row[Any], own: set[UUID]) -> ChangeFacts:

@@ -26,7 +26,11 @@ async def test_a_note_is_read_by_those_it_names_and_nobody_is_told_of_it(centre:
     case = await open_case(social, "social")
     everybody = {"members": ids(centre, "avec.social", "avec.jurist", "avec.psychologist")}
     await supervisor.request("PUT", f"/cases/{case}/assignments", 200, json=everybody)
+    psychologist = await centre.sign_in("avec.psychologist")
+    before = await psychologist.get(f"/cases/{case}")
     created = await write_note(social, case, "social", "avec.jurist")
+    # Not even that there was a change, by the case's version.
+    assert await psychologist.get(f"/cases/{case}") == before
     readers = sorted(ids(centre, "avec.social", "avec.jurist"))
     for client in (social, jurist):
         (shown,) = (await client.get(f"/cases/{case}/notes"))["items"]

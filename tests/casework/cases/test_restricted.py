@@ -214,6 +214,31 @@ async def test_daily_work_goes_on_in_a_restricted_case(centre: Centre) -> None:
     assert (await social.get(f"/cases/{case}/follow-ups"))["items"]
 
 
+async def test_the_officer_who_cannot_tell_which_case_it_became_is_shown_no_received_handoff_of_any(
+    centre: Centre,
+) -> None:
+    """She holds no key of the intake: once a case is restricted, she follows none that was taken on."""
+    social = await centre.sign_in("avec.social", step_up=True)
+    first, second = [(await hand_over(social, await open_case(social), "identity"))[0] for _ in range(2)]
+    cidff = await centre.sign_in("cidff.supervisor", step_up=True)
+    officer = await centre.sign_in("cidff.dpo")
+
+    async def received() -> set[str]:
+        return {item["id"] for item in (await officer.get("/handoffs?box=received"))["items"]}
+
+    arrived = await accept(cidff, first, "cidff.jurist")
+    assert await received() == {first, second}
+    await restrict(cidff, arrived, "cidff.jurist", "cidff.social")
+    # What nobody has taken on is no case yet.
+    assert await received() == {second}
+    assert (await cidff.get("/handoffs?box=received"))["items"][0]["id"] == second
+    # What she sends she may tell.
+    sender = await centre.sign_in("avec.dpo")
+    assert len((await sender.get("/handoffs?box=sent"))["items"]) == 2
+    await lift(await centre.sign_in("cidff.jurist", step_up=True), arrived)
+    assert await received() == {first, second}
+
+
 async def test_a_lifted_restriction_leaves_an_ordinary_case(centre: Centre) -> None:
     case, social, _ = await restricted_case(centre, "avec.social", "avec.jurist")
     assert await lift(social, case) == {"members": [], "waiting": []}

@@ -5,7 +5,7 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, MetaData, delete, select
 from sqlalchemy.exc import DBAPIError
 
 import casework.schema
@@ -14,10 +14,11 @@ from casework.cases.tables import case_file
 from casework.database import metadata
 from casework.rights.erasing import finish_erasures
 from casework.rights.tables import erasure
-from casework.shreds import shred
+from casework.shreds import shred, shreds_metadata
 from casework.upkeep import sweep
 from tests.casework.administrator import Administrator
 from tests.casework.centre import CANARY, Centre, Client
+from tests.casework.restricted import restrict
 from tests.casework.rights.requests import REASON, approval, approve, erase, prepare, wanted
 from tests.casework.story import accept, denials, draft, entries_of, hand_over, note, open_case
 
@@ -54,6 +55,13 @@ async def test_an_erasure_takes_everything_of_the_case_and_nothing_of_the_others
     # The neutral row of a handoff names nobody; the partner's own side is hers.
     assert left.keys() <= {"handoff", "handoff_side", "audit_inbox", "audit_entry"}, left
     assert await _halves(centre, case) == 0
+    # The store's own list names her by a mark that needs the pepper.
+    store = Administrator(centre.urls.shreds)
+    assert (
+        await store.run(lambda connection: _where_found(connection, [UUID(case).bytes], shreds_metadata))
+        == {}
+    )
+    assert await store.value("SELECT count(*) FROM erased_mark") == 1
     await social.refused("GET", f"/cases/{case}", 404, "not_found")
     assert (await social.get(f"/cases/{other}"))["groups"]["social"]
     assert await _halves(centre, other) == 9
@@ -164,6 +172,26 @@ async def test_nobody_approves_her_own_erasure_nor_under_another_role(centre: Ce
     denied = await denials(centre, "avec", "erasure.approve")
     assert [entry["entry"]["basis"]["policies"] for entry in denied] == [["base.foureyes"], ["base.foureyes"]]
     assert await _halves(centre, case) == 9
+
+
+async def test_whoever_prepared_it_and_lost_the_case_is_told_no_more_of_it(centre: Centre) -> None:
+    social, dpo = await centre.sign_in("avec.social"), await centre.sign_in("avec.dpo", step_up=True)
+    case, other = [await open_case(social) for _ in range(2)]
+    request, followed = await prepare(social, case), await prepare(social, other)
+    await restrict(
+        await centre.sign_in("avec.supervisor", step_up=True), case, "avec.jurist", "avec.psychologist"
+    )
+    until = (centre.clock.now() + timedelta(days=30)).isoformat()
+    await dpo.post(f"/rights-requests/{request}/refusal", {"ground": "legal_hold", "until": until}, 200)
+    await social.refused("GET", f"/cases/{case}", 404, "not_found")
+    await social.refused("GET", f"/rights-requests/{request}", 404, "not_found")
+    assert [item["id"] for item in (await social.get("/rights-requests"))["items"]] == [followed]
+    assert (await dpo.get(f"/rights-requests/{request}"))["ground"] == "legal_hold"
+    denied = await denials(centre, "avec", "erasure.read")
+    assert [entry["entry"]["reason"] for entry in denied] == ["not_found"]
+    # What is gone is restricted to nobody: she follows it to its certificate.
+    await approve(dpo, followed, other)
+    assert (await social.get(f"/rights-requests/{followed}"))["state"] == "complete"
 
 
 async def test_an_approval_needs_the_password_again(centre: Centre) -> None:
@@ -335,11 +363,11 @@ def _all_of(table: str) -> Callable[[Connection], Sequence[tuple[object, ...]]]:
     return lambda connection: [tuple(row) for row in connection.execute(select(metadata.tables[table]))]
 
 
-def _where_found(connection: Connection, ids: list[bytes]) -> Mapping[str, int]:
+def _where_found(connection: Connection, ids: list[bytes], *of: MetaData) -> Mapping[str, int]:
     """Tables in which one of these ids stands, as bytes or as text, with the number of rows."""
     assert casework.schema.__doc__, "registers every slice's tables"
     found: dict[str, int] = {}
-    for table in (*metadata.sorted_tables, *audit_metadata.sorted_tables):
+    for table in (table for one in of or (metadata, audit_metadata) for table in one.sorted_tables):
         for row in connection.execute(select(table)):
             if any(_holds(value, one) for value in row for one in ids):
                 found[table.name] = found.get(table.name, 0) + 1
