@@ -26,8 +26,7 @@ from crypto.directory_entries import ROOT, EntrySigner
 from crypto.directory_rules import FEWEST_NAMED
 from crypto.frame import seal_frame
 from crypto.kek import Kek
-from crypto.member_note import readers_of, seal_member_note
-from crypto.opener import open_frame, open_member_note
+from crypto.opener import open_frame, renew_note_for_recovery
 from crypto.restriction import (
     blind_half,
     name_members,
@@ -125,7 +124,9 @@ def recover_notes(
 ) -> int:
     """Seal every member-only note to the directory's recovery key anew, and to `holders` where no reader is left.
 
-    Returns how many. Called before `recover_restricted`, while the copies of named parts are those of the old key.
+    A reader among `holders`, whose words were heard, gets it for the keys that she has now; every other reader
+    keeps what was sealed to those that she had when it was written. Returns how many. Called before
+    `recover_restricted`, while the copies of named parts are those of the old key.
 
     Raises:
         GrantRefused, SealBroken: something sealed is not what must stand there.
@@ -151,10 +152,8 @@ def recover_notes(
         half = _half(connection, shreds, org_id, directory, recovery, row.case_id, row.compartment, row.half)
         key = unwrap_dek(kek, case, row.dek_generation, row.dek.blob, half)
         kept = msgspec.json.decode(open_frame(key, place, row.frame.blob), type=dict[str, bytes])
-        text = open_member_note(recovery.private, None, case, place, kept["envelope"])
-        able = [reader for reader in readers_of(kept["envelope"]) if reader in directory.members]
-        readers = able or [holder.bytes for holder in holders]
-        envelope = seal_member_note(directory, case, place, readers, text)
+        anew = {holder.bytes for holder in holders}
+        envelope = renew_note_for_recovery(directory, recovery.private, case, place, kept["envelope"], anew)
         frame = Sealed(seal_frame(key, place, msgspec.json.encode({"envelope": envelope})))
         connection.execute(
             update(member_note)

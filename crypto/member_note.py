@@ -15,7 +15,7 @@ commitment 32 | nonce 12 | ciphertext | tag 16, over the padded text, members in
 different readers: AES-GCM does not commit to its key.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from crypto.algorithms import Aead, Algorithm, aead_for, hkdf_expand
 from crypto.box import seal_box
@@ -49,9 +49,45 @@ def seal_member_note(
     if not 1 <= len(members) <= MOST_READERS or not all(member in directory.members for member in members):
         raise GrantRefused("member not certified")
     note_key = Secret.random()
-    header = PREFIX + bytes([len(members)])
+    slots = {
+        member: _seal_key(directory.members[member].daily_public, case, place, note_key) for member in members
+    }
+    return _seal(directory, case, place, slots, note_key, plaintext)
+
+
+def renew_member_note(
+    directory: Directory,
+    case: bytes,
+    place: Place,
+    envelope: bytes,
+    anew: Collection[bytes],
+    opened: tuple[Secret, bytes],
+) -> bytes:
+    """Return a note's envelope sealed to the directory's recovery key; ``opened`` are its key and its text.
+
+    A reader keeps what was sealed to the keys that she had then: nothing says that those certified for her since
+    are hers. It is sealed to her certified keys if she is among ``anew``; whoever is certified no longer drops out,
+    and where nobody is left it is sealed to all of ``anew``, which must then name somebody.
+    """
+    slots = {member: sealed for member, sealed in _slots(envelope) if member in directory.members}
+    note_key, plaintext = opened
+    members = [member for member in slots if member in anew] if slots else list(anew)
     for member in members:
-        header += member + _seal_key(directory.members[member].daily_public, case, place, note_key)
+        slots[member] = _seal_key(directory.members[member].daily_public, case, place, note_key)
+    return _seal(directory, case, place, slots, note_key, plaintext)
+
+
+def _seal(
+    directory: Directory,
+    case: bytes,
+    place: Place,
+    slots: Mapping[bytes, bytes],
+    note_key: Secret,
+    plaintext: bytes,
+) -> bytes:
+    header = PREFIX + bytes([len(slots)])
+    for member, sealed in sorted(slots.items()):
+        header += member + sealed
     header += _seal_key(directory.recovery_public, case, place, note_key)
     aead, commitment = note_keys(note_key, case, place)
     return seal_box(aead, header + commitment, note_context(case, place), pad(plaintext))

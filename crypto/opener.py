@@ -1,5 +1,6 @@
 """The one module that opens content. An import contract keeps it to the gateway that decides and records."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from hmac import compare_digest
 
@@ -17,9 +18,10 @@ from crypto.dek import (
     row_header,
     unwrap_dek,
 )
+from crypto.directory import Directory
 from crypto.draft import draft_box
 from crypto.drop import DropPrivate, drop_info, drop_number
-from crypto.errors import CommitmentMismatch, PlaceRefused, SealBroken, SealedToOtherKeys
+from crypto.errors import CommitmentMismatch, GrantRefused, PlaceRefused, SealBroken, SealedToOtherKeys
 from crypto.handoff import SALT_SIZE, PartAddress, part_message
 from crypto.header import HEADER_SIZE, PREFIX, Kind, read_header, require_prefix
 from crypto.hpke import hpke_open, public_half
@@ -30,6 +32,8 @@ from crypto.member_note import (
     note_context,
     note_info,
     note_keys,
+    readers_of,
+    renew_member_note,
     sealed_note_key,
 )
 from crypto.padding import unpad
@@ -155,6 +159,25 @@ def open_member_note(
     that she has no longer, or for another case or place; CommitmentMismatch when it was made to say something else
     to her than to others.
     """
+    return _open_note(private, member, case, place, envelope)[1]
+
+
+def renew_note_for_recovery(
+    directory: Directory, private: Secret, case: bytes, place: Place, envelope: bytes, anew: Collection[bytes]
+) -> bytes:
+    """Return a note, opened with the recovery key of before, for the one of ``directory``: `renew_member_note`.
+
+    Raises as `open_member_note`, and GrantRefused where nobody would read it.
+    """
+    if not anew and directory.members.keys().isdisjoint(readers_of(envelope)):
+        raise GrantRefused("nobody to read it")
+    opened = _open_note(private, None, case, place, envelope)
+    return renew_member_note(directory, case, place, envelope, anew, opened)
+
+
+def _open_note(
+    private: Secret, member: bytes | None, case: bytes, place: Place, envelope: bytes
+) -> tuple[Secret, bytes]:
     sealed = sealed_note_key(envelope, member)
     try:
         note_key = Secret(hpke_open(private, note_info(case, place, public_half(private)), sealed))
@@ -164,7 +187,7 @@ def open_member_note(
     size = header_size(envelope)
     if not compare_digest(commitment, envelope[size - NOTE_COMMITMENT_SIZE : size]):
         raise CommitmentMismatch("the note commits to another key")
-    return unpad(open_box(aead, size, note_context(case, place), envelope))
+    return note_key, unpad(open_box(aead, size, note_context(case, place), envelope))
 
 
 def open_part(

@@ -18,7 +18,7 @@ from casework.commands.opening import CommandRefused, as_owner, as_owner_beside_
 from casework.commands.organisations import Login, Member, positions_of, prepare_accounts
 from casework.commands.progress import progress
 from casework.commands.secret_files import write_together
-from casework.commands.share_desk import Answer, Handed, ask, hand_in, open_desk
+from casework.commands.share_desk import Answer, Gift, Handed, ask, hand_in, open_desk
 from casework.commands.share_pages import (
     OPTION,
     ShareSet,
@@ -37,6 +37,7 @@ from casework.organisations.holders import HOLDERS_WANTED, holders, thin, verifi
 from casework.organisations.recovering import (
     Outlook,
     Recovered,
+    RecoveryFault,
     RecoveryPlan,
     RecoveryRefused,
     Renew,
@@ -60,6 +61,7 @@ from crypto.handed_share import (
 from crypto.pepper import FileKeyProvider
 from crypto.recovery import TWO_OF_THREE, Split
 from crypto.secret import Secret
+from crypto.words import verification_words, words_match
 from policies.engine import Engine
 
 
@@ -139,7 +141,7 @@ def begin(
         if os.path.lexists(folder / _access_file(new.login)):
             raise CommandRefused(f"{OPTION} : un premier accès de « {new.login} » s’y trouve déjà.")
     try:
-        seed = _collect(settings, ready)
+        seed = _collect(settings, ready, _hear(ready))
         recovered = _recover(settings, ready, seed, folder, accounts)
     except (SharesRefused, RecoveryRefused) as refused:
         reason = refused.fault if isinstance(refused, RecoveryRefused) else "shares_refused"
@@ -168,7 +170,9 @@ def share(org: str) -> None:
     click.echo(f"Code de cette récupération : {fingerprint_words(desk_code(public))}")
     click.confirm("Est-ce le code affiché à l’écran qui l’a commencée ?", abort=True)
     _tell_gifts(desk.gifts)
-    click.confirm("Sont-ce les personnes que vous avez décidées ?", abort=True)
+    click.confirm(
+        "Sont-ce les personnes que vous avez décidées, et les mots que chacune vous a lus ?", abort=True
+    )
     click.echo("Rien ne s’affiche pendant la frappe. Les quatre premières lettres d’un mot suffisent.")
     mnemonic, facts = _type_share()
     handed = Handed(
@@ -230,18 +234,41 @@ def _look(
 def _tell_outlook(ready: _Ready) -> None:
     click.echo(f"Jeu de parts en vigueur : {fingerprint_words(ready.outlook.mark)}")
     click.echo(f"Empreinte de la racine : {fingerprint_words(ready.outlook.root_fingerprint)}")
-    _tell_gifts(ready.outlook.compartments)
+    _tell_gifts(_gifts(ready, {}))
 
 
-def _tell_gifts(gifts: Mapping[str, Sequence[str]]) -> None:
-    for login, compartments in gifts.items():
-        click.echo(f"{login} recevra : {', '.join(compartments) or 'aucune clé (son rôle n’en a pas)'}")
+def _gifts(ready: _Ready, words: Mapping[str, tuple[str, ...]]) -> dict[str, Gift]:
+    compartments = ready.outlook.compartments
+    return {login: Gift(granted, words.get(login, ())) for login, granted in compartments.items()}
 
 
-def _collect(settings: Settings, ready: _Ready) -> Secret:
-    org = ready.plan.org_id.bytes
-    outlook = ready.outlook
-    with open_desk(settings.state_dir, ready.plan.slug, org, outlook.mark, outlook.compartments) as desk:
+def _tell_gifts(gifts: Mapping[str, Gift]) -> None:
+    for login, gift in gifts.items():
+        click.echo(f"{login} recevra : {', '.join(gift.compartments) or 'aucune clé (son rôle n’en a pas)'}")
+        if gift.words:
+            click.echo(f"  ses huit mots : {' '.join(gift.words)}")
+
+
+def _hear(ready: _Ready) -> dict[str, tuple[str, ...]]:
+    """Ask for the words that each member who exists reads out, and hold them against her certified keys.
+
+    Raises:
+        RecoveryRefused: OTHER_WORDS: a custodian alone may have certified keys of somebody else's for her.
+
+    """
+    words = {}
+    for login, hers in ready.outlook.certified.items():
+        org = ready.plan.org_id.bytes
+        words[login] = verification_words(org, hers.account.bytes, hers.fingerprints)
+        heard = click.prompt(f"Les huit mots que {login} lit de vive voix, à son écran", type=str)
+        if not words_match(words[login], heard):
+            raise RecoveryRefused(RecoveryFault.OTHER_WORDS, login)
+    return words
+
+
+def _collect(settings: Settings, ready: _Ready, words: Mapping[str, tuple[str, ...]]) -> Secret:
+    org, gifts = ready.plan.org_id.bytes, _gifts(ready, words)
+    with open_desk(settings.state_dir, ready.plan.slug, org, ready.outlook.mark, gifts) as desk:
         click.echo(f"Code de cette récupération : {fingerprint_words(desk_code(desk.public))}")
         click.echo(
             "Chaque personne qui garde une part lance, à son écran, "
@@ -259,7 +286,7 @@ def _recover(
     def work(connection: Connection, shreds: ShredStore) -> Recovered:
         nonlocal is_written
         ground = _ground(settings, ready, connection)
-        recovered = recover_keys(ground, ready.plan, seed, renewals(shreds))
+        recovered = recover_keys(ground, ready.plan, ready.outlook, seed, renewals(shreds))
         made = ShareSet(
             organisation=ready.name,
             slug=ready.plan.slug,

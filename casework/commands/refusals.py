@@ -86,6 +86,9 @@ _RECOVERY = {
     RecoveryFault.LOGIN_TAKEN: "cet identifiant est déjà pris",
     RecoveryFault.REPLACED_SHARES: "ces parts ont été remplacées par celles d’une récupération plus récente",
     RecoveryFault.OTHER_SHARES: "ces parts ne sont pas celles de cette organisation",
+    RecoveryFault.OTHER_WORDS: (
+        "ces huit mots ne sont pas ceux de ses clés ; rappelez-la ; s’ils diffèrent encore, ne lui remettez rien"
+    ),
     RecoveryFault.COPY_DAMAGED: (
         "la copie de la clé de ce compartiment manque ou est abîmée ; les parts restent valables, rétablissez une"
         " sauvegarde"

@@ -8,7 +8,7 @@ the socket's name, and no share in a file.
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -39,16 +39,23 @@ class Answer(StrEnum):
     NOT_JOINED = "not_joined"
 
 
+class Gift(msgspec.Struct, frozen=True):
+    """The compartments that a login shall be granted, and the eight words of the keys that she has already."""
+
+    compartments: tuple[str, ...]
+    words: tuple[str, ...] = ()
+
+
 class Hello(msgspec.Struct, frozen=True):
     """What the desk says first: for whom it collects, the set that it takes, and its public key (hexadecimal).
 
-    `gifts` are the compartments that each login shall be granted: whoever gives her share sees to whom.
+    `gifts` are by login: whoever gives her share sees to whom, and compares the words with her.
     """
 
     org: str
     mark: str
     public: str
-    gifts: Mapping[str, Sequence[str]]
+    gifts: Mapping[str, Gift]
 
 
 class Handed(msgspec.Struct, frozen=True):
@@ -72,9 +79,7 @@ class _Replied(msgspec.Struct, frozen=True):
 class ShareDesk:
     """Collects shares for one organisation until there are as many as they ask for."""
 
-    def __init__(
-        self, listening: socket.socket, org: bytes, mark: bytes, gifts: Mapping[str, Sequence[str]]
-    ) -> None:
+    def __init__(self, listening: socket.socket, org: bytes, mark: bytes, gifts: Mapping[str, Gift]) -> None:
         self._listening = listening
         self._org = org
         self._pair: KeyPair = new_key_pair()
@@ -151,7 +156,7 @@ class ShareDesk:
 
 @contextmanager
 def open_desk(
-    state_dir: Path, slug: str, org: bytes, mark: bytes, gifts: Mapping[str, Sequence[str]]
+    state_dir: Path, slug: str, org: bytes, mark: bytes, gifts: Mapping[str, Gift]
 ) -> Iterator[ShareDesk]:
     """A desk for one organisation, as long as the block runs.
 

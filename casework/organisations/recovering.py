@@ -16,7 +16,14 @@ from audit.entry import Outcome
 from casework.anchors import Anchors
 from casework.column_types import Sealed
 from casework.database import UnitOfWork
-from casework.identity.members import NewAccount, Position, colleagues, login_is_taken, store_account
+from casework.identity.members import (
+    NewAccount,
+    Position,
+    accounts_of_members,
+    colleagues,
+    login_is_taken,
+    store_account,
+)
 from casework.journal import JOURNAL, Deed, Who
 from casework.organisations.founding import Ground
 from casework.organisations.holders import granted_to, verified_directory
@@ -49,6 +56,7 @@ class RecoveryFault(StrEnum):
     LOGIN_TAKEN = "login_taken"
     REPLACED_SHARES = "replaced_shares"
     OTHER_SHARES = "other_shares"
+    OTHER_WORDS = "other_words"
     COPY_DAMAGED = "copy_damaged"
     DIRECTORY_MOVED = "directory_moved"
     RESTRICTED_CASES = "restricted_cases"
@@ -76,12 +84,24 @@ class RecoveryPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class CertifiedKeys:
+    """What the eight words of a member are over: her account, and the fingerprints of its certified keys."""
+
+    account: UUID
+    fingerprints: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Outlook:
-    """What a recovery would do: the set of shares that it takes, and the compartments that each login would get."""
+    """What a recovery would do: the set of shares that it takes, and the compartments that each login would get.
+
+    `certified` are the keys of the logins that exist, to which they would be granted.
+    """
 
     mark: bytes
     root_fingerprint: bytes
     compartments: Mapping[str, tuple[str, ...]]
+    certified: Mapping[str, CertifiedKeys]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +165,23 @@ def foresee(connection: Connection, anchors: Anchors, plan: RecoveryPlan) -> Out
     for newcomer in plan.newcomers:
         if login_is_taken(connection, newcomer.login):
             raise RecoveryRefused(RecoveryFault.LOGIN_TAKEN, newcomer.login)
-    compartments = _by_login(plan, _beneficiaries(connection, directory, plan))
-    return Outlook(set_mark(directory.recovery_public), anchors.root(plan.org_id), compartments)
+    found = _beneficiaries(connection, directory, plan)
+    accounts = accounts_of_members(connection, plan.org_id)
+    certified = {}
+    for login in plan.holders:
+        hers = [one.member for one in found if one.login == login]
+        fingerprints = tuple(directory.members[member.bytes].fingerprint for member in hers)
+        certified[login] = CertifiedKeys(accounts[hers[0]], fingerprints)
+    mark, root = set_mark(directory.recovery_public), anchors.root(plan.org_id)
+    return Outlook(mark, root, _by_login(plan, found), certified)
 
 
-def recover(ground: Ground, plan: RecoveryPlan, seed: Secret, renewals: Sequence[Renew]) -> Recovered:
+def recover(
+    ground: Ground, plan: RecoveryPlan, seen: Outlook, seed: Secret, renewals: Sequence[Renew]
+) -> Recovered:
     """Grant the plan's members every key of the compartments that their certified roles may hold; renew the shares.
 
+    `seen` is what the holders of shares saw, and the keys whose words were heard: anything else is refused.
     Everything is written through `ground.connection`: newcomers, grants, the new recovery key and root, copies for
     them, entries in both logs. The caller remembers `floor` once that is committed.
 
@@ -162,7 +192,9 @@ def recover(ground: Ground, plan: RecoveryPlan, seed: Secret, renewals: Sequence
     """
     connection, org_id = ground.connection, plan.org_id
     anchors = Anchors(ground.state_dir)
-    foresee(connection, anchors, plan)
+    if foresee(connection, anchors, plan) != seen:
+        # Somebody's keys were certified anew meanwhile: nobody has heard the words of those.
+        raise RecoveryRefused(RecoveryFault.DIRECTORY_MOVED)
     directory = verified_directory(connection, anchors, org_id)
     _require_in_force(connection, directory, org_id, seed)
     private = recovery_key(seed).private

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from crypto.box import seal_box
+from crypto.directory_entries import MemberRemovedBody
 from crypto.errors import AlgorithmRefused, CommitmentMismatch, GrantRefused, PlaceRefused, SealBroken
 from crypto.hpke import hpke_seal, new_key_pair
 from crypto.member_note import (
@@ -15,7 +16,7 @@ from crypto.member_note import (
     readers_of,
     seal_member_note,
 )
-from crypto.opener import open_member_note
+from crypto.opener import open_member_note, renew_note_for_recovery
 from crypto.padding import pad
 from crypto.place import Place
 from crypto.secret import Secret
@@ -96,3 +97,40 @@ def test_a_note_names_certified_members_of_its_organisation(organisation: Any, p
 def test_a_note_of_other_keys_does_not_open(organisation: Any, place: Place, envelope: bytes) -> None:
     with pytest.raises(SealBroken):
         open_member_note(new_key_pair().private, organisation.holder.id, CASE, place, envelope)
+
+
+def test_recovery_gives_a_note_to_new_keys_only_of_those_it_is_told(
+    organisation: Any, person: Any, place: Place, envelope: bytes
+) -> None:
+    holder, reception, private = organisation.holder, organisation.reception, organisation.recovery.private
+    planted = person(reception.id, reception.role)
+    organisation.append(planted.body, organisation.custodian.signer)
+    directory = organisation.verified()
+
+    def renewed(*anew: bytes) -> bytes:
+        return renew_note_for_recovery(directory, private, CASE, place, envelope, anew)
+
+    kept = renewed(organisation.custodian.id)
+    for who in (holder, reception):
+        assert open_member_note(who.daily.private, who.id, CASE, place, kept) == TEXT
+    with pytest.raises(SealBroken):
+        open_member_note(planted.daily.private, reception.id, CASE, place, kept)
+    given = renewed(reception.id)
+    assert open_member_note(planted.daily.private, reception.id, CASE, place, given) == TEXT
+    assert open_member_note(private, None, CASE, place, given) == TEXT
+    for made in (kept, given):
+        assert readers_of(made) == (holder.id, reception.id)
+
+
+def test_a_note_whose_readers_are_gone_is_given_to_those_whom_recovery_names(
+    organisation: Any, place: Place, envelope: bytes
+) -> None:
+    custodian, private = organisation.custodian, organisation.recovery.private
+    for gone in (organisation.holder, organisation.reception):
+        organisation.append(MemberRemovedBody(gone.id), custodian.signer)
+    directory = organisation.verified()
+    given = renew_note_for_recovery(directory, private, CASE, place, envelope, {custodian.id})
+    assert readers_of(given) == (custodian.id,)
+    assert open_member_note(custodian.daily.private, custodian.id, CASE, place, given) == TEXT
+    with pytest.raises(GrantRefused):
+        renew_note_for_recovery(directory, private, CASE, place, envelope, set())

@@ -11,7 +11,13 @@ from casework.commands.recovery import renewals
 from casework.organisations.entries import append_entry
 from casework.organisations.founding import Ground
 from casework.organisations.holders import verified_directory
-from casework.organisations.recovering import RecoveryFault, RecoveryPlan, RecoveryRefused, recover
+from casework.organisations.recovering import (
+    RecoveryFault,
+    RecoveryPlan,
+    RecoveryRefused,
+    foresee,
+    recover,
+)
 from casework.organisations.tables import kek_recovery
 from casework.recovering import Recovered, Recovery, recover_notes, recover_restricted
 from crypto.directory_entries import ROOT, EntrySigner, MemberRemovedBody, RecoveryBody
@@ -21,7 +27,7 @@ from crypto.recovery import TWO_OF_THREE, join_shares, open_recovery_kek, recove
 from crypto.restriction import open_named_part_by_recovery
 from tests.casework.centre import CANARY, Centre
 from tests.casework.restricted import ids, restricted_case, write_note
-from tests.casework.story import content, open_case
+from tests.casework.story import PASSPHRASE, begin_renewal, content, open_case, take_up
 
 
 async def _leave(centre: Centre, *logins: str) -> None:
@@ -103,7 +109,8 @@ async def _use_the_shares(centre: Centre, *holders: str) -> None:
     def use(connection: Connection) -> None:
         state = deployment.settings.state_dir
         ground = Ground(connection, state, deployment.pepper, deployment.journal, centre.clock.now())
-        done = recover(ground, plan, seed, renewals(deployment.shreds))
+        seen = foresee(connection, Anchors(state), plan)
+        done = recover(ground, plan, seen, seed, renewals(deployment.shreds))
         directory = verified_directory(connection, Anchors(state), org)
         assert done.floor == directory.floor
         following = recovery_key(join_shares([share.reveal().decode() for share in done.shares[1:]])).private
@@ -169,3 +176,26 @@ async def test_a_case_that_nobody_holds_is_not_left_to_one(centre: Centre) -> No
     await _leave(centre, "avec.social", "avec.double")
     recovered = await _recover(centre, "avec.jurist")
     assert (recovered.given, recovered.left) == ((), (UUID(case),))
+
+
+async def test_a_note_is_given_to_the_new_keys_of_a_reader_only_once_her_words_were_heard(
+    centre: Centre,
+) -> None:
+    """What stands in the directory for her since may be keys of whoever certified them."""
+    social = await centre.sign_in("avec.social", step_up=True)
+    case = await open_case(social, "social")
+    supervisor = await centre.sign_in("avec.supervisor", step_up=True)
+    both = {"members": ids(centre, "avec.social", "avec.jurist")}
+    await supervisor.request("PUT", f"/cases/{case}/assignments", 200, json=both)
+    await write_note(social, case, "social", "avec.jurist")
+    custodian = await centre.sign_in("avec.custodian", step_up=True)
+    words = await take_up(centre, await begin_renewal(centre, custodian, "avec.jurist"), "avec.jurist")
+    path, said = f"/members/{centre.member('avec.jurist')}", {"words": " ".join(words)}
+    await custodian.post(f"{path}/renewal/confirmation", said, 200)
+    await supervisor.post(f"{path}/grants", said, 200)
+
+    await _use_the_shares(centre, "avec.supervisor")
+    assert len((await social.get(f"/cases/{case}/notes"))["items"]) == 1
+    jurist = await centre.sign_in("avec.jurist", password=PASSPHRASE)
+    (waiting,) = (await jurist.get(f"/cases/{case}/notes"))["items"]
+    assert (waiting["waiting"], "text" in waiting) == (True, False)

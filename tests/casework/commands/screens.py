@@ -9,12 +9,22 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
+from uuid import UUID
 
+from sqlalchemy import Connection
+
+from casework.anchors import Anchors
 from casework.commands.share_desk import Answer, Handed, ask, hand_in
+from casework.identity.members import accounts_of_members, colleagues
+from casework.organisations.founding import organisation_slugs
+from casework.organisations.holders import verified_directory
 from crypto.handed_share import read_share, seal_share
 from crypto.secret import Secret
+from crypto.words import verification_words
 from tests.casework.commands.place import COMMAND, Place, start
+from tests.casework.commands.test_organisations import read
 
 _PATIENCE = 60.0
 
@@ -91,6 +101,22 @@ def hand_over(place: Place, slug: str, share: str, screen: str) -> Answer:
     return hand_in(place.state, slug, hello, handed)
 
 
+def words_of(place: Place, login: str) -> tuple[str, ...]:
+    """The eight words that a member sees at her own screen."""
+
+    def work(connection: Connection) -> tuple[UUID, UUID, list[bytes]]:
+        org_id = next(
+            found for found, slug in organisation_slugs(connection).items() if slug == login.partition(".")[0]
+        )
+        members = [one.id for one in colleagues(connection, org_id) if one.login == login]
+        certified = verified_directory(connection, Anchors(place.state), org_id).members
+        account = accounts_of_members(connection, org_id)[members[0]]
+        return org_id, account, [certified[member.bytes].fingerprint for member in members]
+
+    org_id, account, fingerprints = read(place, work)
+    return verification_words(org_id.bytes, account.bytes, fingerprints)
+
+
 @dataclass
 class Desk:
     """The process that waits for shares; `lines` are what it has said."""
@@ -101,7 +127,8 @@ class Desk:
     @property
     def code(self) -> str:
         """The code that the screens compare."""
-        (line,) = [line for line in self.lines if line.startswith("Code")]
+        # What is typed at a screen ends the question's line; words from a pipe do not.
+        (line,) = [line for line in self.lines if "Code de cette récupération" in line]
         return line.rpartition(": ")[2].strip()
 
     def read_to(self, beginning: str) -> None:
@@ -123,9 +150,25 @@ class Desk:
 
 @contextmanager
 def desk(place: Place, *arguments: str | Path, command: str = COMMAND) -> Iterator[Desk]:
-    """`keys recover begin`, up to where it waits for shares; `command` is the program that runs it."""
+    """`keys recover begin`, up to where it waits for shares; `command` is the program that runs it.
+
+    Each `--holder` reads her words.
+    """
     environment = {**place.environment, "PYTHONUNBUFFERED": "1"}
-    process = start("keys", "recover", "begin", *arguments, environment=environment, command=command)
+    process = start(
+        "keys",
+        "recover",
+        "begin",
+        *arguments,
+        environment=environment,
+        command=command,
+        stdin=subprocess.PIPE,
+    )
+    logins = [str(after) for option, after in pairwise(arguments) if option == "--holder"]
+    assert process.stdin is not None
+    process.stdin.write("".join(f"{' '.join(words_of(place, login))}\n" for login in logins))
+    process.stdin.close()
+    process.stdin = None
     waiting = Desk(process)
     try:
         waiting.read_to("Chaque personne")

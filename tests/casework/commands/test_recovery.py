@@ -4,6 +4,7 @@ import asyncio
 import re
 import signal
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -17,6 +18,7 @@ from audit.tables import DEPLOYMENT_LOG
 from casework.anchors import Anchors
 from casework.clock import Clock
 from casework.column_types import Sealed
+from casework.commands import share_desk
 from casework.commands.recovery import renewals
 from casework.commands.sheets import fingerprint_words
 from casework.database import UnitOfWork
@@ -51,7 +53,7 @@ from crypto.secret import Secret
 from policies.engine import Engine
 from policies.vocabulary import Profession, Role
 from tests.casework.commands.place import NAME, Place, share_of
-from tests.casework.commands.screens import desk, hand_over, open_screen, type_share
+from tests.casework.commands.screens import desk, hand_over, open_screen, type_share, words_of
 from tests.casework.commands.test_organisations import id_of, read
 
 JURIST = {"contact", "identity", "index", "intake", "legal", "safety"}
@@ -100,7 +102,12 @@ def ground(place: Place, connection: Connection) -> Ground:
 def recovered(place: Place, plan: RecoveryPlan, seed: Secret) -> Recovered:
     """Recover as the command does, without its screens."""
     shreds = ShredStore(from_environment(place.environment).shred_url)
-    return read(place, lambda connection: recover(ground(place, connection), plan, seed, renewals(shreds)))
+
+    def work(connection: Connection) -> Recovered:
+        seen = foresee(connection, Anchors(place.state), plan)
+        return recover(ground(place, connection), plan, seen, seed, renewals(shreds))
+
+    return read(place, work)
 
 
 def seed_of(place: Place, slug: str, *numbers: int) -> Secret:
@@ -180,6 +187,7 @@ def test_two_holders_at_two_screens_let_in_a_first_holder_and_are_handed_new_sha
         assert any(line.startswith("cidff.new recevra") and "legal" in line for line in waiting.lines)
         first = type_share(founded, "cidff", old[2], waiting.code)
         assert "cidff.new recevra" in first.shown
+        assert " ".join(words_of(founded, "cidff.custodian")) in first.shown
         assert (first.code, "une autre manque encore" in first.shown) == (0, True), first.shown
         second = type_share(founded, "cidff", old[0], waiting.code)
         assert (second.code, "réunies" in second.shown) == (0, True), second.shown
@@ -248,10 +256,11 @@ def test_what_else_is_sealed_to_recovery_is_made_anew_in_the_same_act(founded: P
 
     seen: list[tuple[bytes, bytes]] = []
     plan, seed = plan_for(founded), seed_of(founded, "cidff", 1, 2)
-    done = read(founded, lambda connection: recover(ground(founded, connection), plan, seed, [renew]))
+    anchors = Anchors(founded.state)
+    seeing = read(founded, lambda connection: foresee(connection, anchors, plan))
+    done = read(founded, lambda connection: recover(ground(founded, connection), plan, seeing, seed, [renew]))
     ((old, new),) = seen
     assert old != new
-    anchors = Anchors(founded.state)
     directory = read(founded, lambda connection: verified_directory(connection, anchors, plan.org_id))
     assert (directory.floor, directory.policy_hash) == (done.floor, bytes(32))
 
@@ -388,14 +397,47 @@ def test_a_directory_that_moved_meanwhile_is_refused_and_the_shares_stay(founded
     def work(connection: Connection) -> None:
         newest = decode_chain(own_chain(connection, plan.org_id))[-1]
         rows.append({"org_id": plan.org_id, "epoch": newest.epoch + 1, "entry": newest.to_bytes()})
+        seeing = foresee(connection, Anchors(founded.state), plan)
         event.listen(connection, "before_execute", moved)
-        recover(ground(founded, connection), plan, seed, [])
+        recover(ground(founded, connection), plan, seeing, seed, [])
 
     with pytest.raises(RecoveryRefused) as caught:
         read(founded, work)
     assert caught.value.fault is RecoveryFault.DIRECTORY_MOVED
     assert chain(founded, "cidff") == before
     assert recovered(founded, plan, seed)
+
+
+# Keys that somebody else may have put in the place of hers
+
+
+def test_keys_whose_words_nobody_heard_are_given_nothing(
+    founded: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A custodian alone can certify keys of her own as the jurist's; who is asked for her words has others."""
+    before = chain(founded, "cidff")
+    hers, another = words_of(founded, "cidff.jurist"), words_of(founded, "cidff.custodian")
+    monkeypatch.setattr("sys.stdin", StringIO(f"{' '.join(another)}\n"))
+    monkeypatch.setattr(share_desk, "OPEN_FOR_SECONDS", 0.0)
+    ran = founded.run("keys", "recover", "begin", "cidff", "--holder", "cidff.jurist", "--pages", tmp_path)
+    assert (ran.code, "cidff.jurist" in ran.err, "huit mots" in ran.err) == (1, True, True), ran
+    assert " ".join(hers) not in ran.out + ran.err
+    assert not list(founded.state.glob(".recovery-*"))
+    assert chain(founded, "cidff") == before
+    for log in (id_of(founded, "cidff").bytes, DEPLOYMENT_LOG):
+        assert journaled(founded, log, "key.recover") == [(Outcome.DENIED, "other_words", None)]
+
+
+def test_keys_that_were_certified_once_the_words_were_heard_are_given_nothing(founded: Place) -> None:
+    plan, seed = plan_for(founded, holders=("cidff.jurist",)), seed_of(founded, "cidff", 1, 2)
+    before = chain(founded, "cidff")
+    seen = read(founded, lambda connection: foresee(connection, Anchors(founded.state), plan))
+    heard = replace(seen.certified["cidff.jurist"], fingerprints=(bytes(32),))
+    stale = replace(seen, certified={"cidff.jurist": heard})
+    with pytest.raises(RecoveryRefused) as caught:
+        read(founded, lambda connection: recover(ground(founded, connection), plan, stale, seed, []))
+    assert caught.value.fault is RecoveryFault.DIRECTORY_MOVED
+    assert chain(founded, "cidff") == before
 
 
 # Killed on the way: at each moment some shares are valid

@@ -11,13 +11,14 @@ import pytest
 
 from casework.commands import share_desk
 from casework.commands.opening import CommandRefused
-from casework.commands.share_desk import Answer, Handed, ask, hand_in, open_desk
+from casework.commands.share_desk import Answer, Gift, Handed, ask, hand_in, open_desk
 from crypto.errors import SharesRefused
 from crypto.handed_share import ShareFacts, read_share, seal_share
 from crypto.recovery import Split, split_seed
 from crypto.secret import Secret
 
-ORG, MARK, GIFTS = b"O" * 16, b"mark", {"avec.social": ("identity", "social")}
+ORG, MARK = b"O" * 16, b"mark"
+GIFTS = {"avec.social": Gift(("identity", "social"), ("soleil", "bateau")), "avec.new": Gift(("legal",))}
 SEED = Secret.random()
 SHARES = [Secret(share.encode()) for share in split_seed(SEED, Split(3, 4))]
 OTHERS = [Secret(share.encode()) for share in split_seed(Secret.random(), Split(3, 4))]
@@ -110,7 +111,7 @@ def test_a_second_desk_of_an_organisation_is_refused_and_one_left_by_a_kill_is_n
     with share_desk._in(tmp_path) as folder, socket.socket(socket.AF_UNIX) as left:
         left.bind(str(folder / ".recovery-avec"))
     with open_desk(tmp_path, "avec", ORG, MARK, GIFTS) as desk:
-        assert ask_beside(tmp_path, desk).gifts == {"avec.social": ["identity", "social"]}
+        assert ask_beside(tmp_path, desk).gifts == GIFTS
 
 
 def ask_beside(folder: Path, desk: share_desk.ShareDesk) -> share_desk.Hello:
