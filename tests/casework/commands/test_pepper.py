@@ -1,17 +1,26 @@
 """`casework keys pepper`, what `doctor` says until it is over, and `serve` while it is interrupted."""
 
 import asyncio
+from datetime import UTC, datetime
+from functools import partial
 from uuid import uuid4
+
+from sqlalchemy import Connection, insert, select
 
 from audit.entry import Outcome
 from casework.clock import Clock
+from casework.column_types import Sealed
 from casework.deployment import assemble, dismantle
 from casework.identity.sign_in import sign_in
+from casework.identity.tables import membership
 from casework.journal import Who
+from casework.rights.tables import erasure
 from casework.settings import from_environment
-from crypto.pepper import FileKeyProvider
+from crypto.erasure import Preparation, require_proof
+from crypto.pepper import FileKeyProvider, Pepper, Peppers
 from tests.casework.commands.place import AVEC, CIDFF, Place
 from tests.casework.commands.test_members import journaled
+from tests.casework.commands.test_organisations import read
 
 EVERYBODY = [member.partition(":")[0] for member in (*AVEC, *CIDFF)]
 
@@ -37,10 +46,37 @@ def said(place: Place) -> str:
     return "\n".join(line for line in lines if line.startswith("CASEWORK_PEPPER_FILE"))
 
 
+def prepare_an_erasure(pepper: Pepper, connection: Connection) -> Preparation:
+    """A request that waits, as the service writes it."""
+    member = connection.execute(select(membership).limit(1)).one()
+    request, case = uuid4(), uuid4()
+    asked = Preparation(
+        member.org_id.bytes, request.bytes, case.bytes, member.id.bytes, "objection", b"sealed"
+    )
+    row = {
+        "org_id": member.org_id,
+        "id": request,
+        "case_id": case,
+        "state": "prepared",
+        "basis": "objection",
+        "prepared_by": member.id,
+        "prepared_at": datetime.now(UTC),
+        "motive": Sealed(b"sealed"),
+        "proof": asked.proof(pepper),
+    }
+    connection.execute(insert(erasure).values(row))
+    return asked
+
+
 def test_a_change_of_pepper_is_told_by_doctor_until_the_last_has_signed_in(founded: Place) -> None:
     assert said(founded) == ""
+    provider = FileKeyProvider(from_environment(founded.environment).pepper_file)
+    asked = read(founded, partial(prepare_an_erasure, provider.pepper()))
     ran = founded.run("keys", "pepper")
     assert (ran.code, ran.err) == (0, ""), ran
+    # An erasure that waits for its approval does not wait for the older pepper.
+    proof = read(founded, lambda connection: connection.execute(select(erasure.c.proof)).scalar_one())
+    require_proof(Peppers(provider.pepper()), asked, proof)
     assert ran.out.splitlines()[0].endswith(f": {len(EVERYBODY)}.")
     enter(founded, *EVERYBODY[1:])
     assert ": 1 → " in said(founded)
