@@ -19,12 +19,14 @@ from casework.cases.tables import case_group, member_note
 from casework.column_types import Sealed
 from casework.columns import Column
 from casework.consents.tables import consent
+from casework.copying import destroying
+from casework.deployment import Deployment
 from casework.follow_ups.tables import follow_up, follow_up_frame
 from casework.handoffs.tables import handoff_manifest, handoff_side
 from casework.journal import Deed, Touched
 from casework.loaded_case import LEGAL_NAME, LoadedCase
 from casework.packets import open_envelope
-from casework.shreds import ShredStore, half_purpose
+from casework.shreds import half_purpose
 from crypto.dek import CaseKey, new_dek
 from crypto.drop import is_drop_envelope
 from crypto.frame import seal_frame
@@ -100,7 +102,7 @@ def renew(
             .where(case_group.c.org_id == act.org_id, case_group.c.id == loaded.groups[group].id)
             .values(values)
         )
-    act.unit.on_commit(partial(_destroy, act.deployment.shreds, act.org_id, loaded.id, unneeded))
+    act.unit.on_commit(partial(_destroy, act.deployment, act.org_id, loaded.id, unneeded))
     return frozenset(fresh)
 
 
@@ -117,10 +119,15 @@ def renew_rest(
     act.record(Deed(RENEWAL, touched=touched, count=len(held), detail={"groups": sorted(held)}))
 
 
-def _destroy(shreds: ShredStore, org_id: UUID, case_id: UUID, unneeded: AbstractSet[str]) -> None:
-    """Destroy the halves that nothing needs any more. What fails here is done by the sweep of the next minute."""
+def _destroy(deployment: Deployment, org_id: UUID, case_id: UUID, unneeded: AbstractSet[str]) -> None:
+    """Destroy the halves that nothing needs any more; but a backup may be copying the database that does.
+
+    What fails here, or waits for a backup, is done by a later sweep.
+    """
     try:
-        shreds.destroy(org_id, case_id, unneeded)
+        with destroying(deployment.settings.state_dir) as no_backup_runs:
+            if no_backup_runs:
+                deployment.shreds.destroy(org_id, case_id, unneeded)
     except Exception as error:  # noqa: BLE001 - the renewal is committed: its answer stands
         log.error("halves_not_destroyed", case=str(case_id), error=type(error).__name__)
 

@@ -2,12 +2,13 @@
 
 import io
 import tarfile
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
 import click
-from sqlalchemy import Connection
+from sqlalchemy import URL, Connection
 
 from audit.tables import DEPLOYMENT_LOG
 from casework.backups import Part, Set, old_shreds, read_key, store_key
@@ -16,6 +17,7 @@ from casework.commands.opening import CommandRefused, newest_revision, owner_url
 from casework.commands.progress import progress
 from casework.commands.secret_files import new_file
 from casework.commands.sheets import PAGE, fingerprint_words, share_page
+from casework.copying import copying
 from casework.database import Database, UnitOfWork
 from casework.deployment import NotPrepared
 from casework.dumps import copy_of, engine_of, remove_stale_copies
@@ -75,14 +77,17 @@ def backup(folder: Path) -> None:
         raise CommandRefused(
             "DIR : une sauvegarde ne va ni dans CASEWORK_DATA_DIR ni dans CASEWORK_STATE_DIR."
         )
+    database_url = owner_url(settings)
     remove_stale_copies(settings.data_dir)
-    name = with_database(_record)
+    # First the beginning: whoever ends the process before the end leaves it in the journal.
+    name = with_database(partial(_record, "backup.begin"))
     made = Set(folder, public, now)
     try:
-        manifest = _copy(settings, made, name)
+        manifest = _copy(settings, database_url, made, name)
     except BaseException:
         made.discard()
         raise
+    with_database(partial(_record, "backup.create"))
     click.echo(f"Sauvegarde écrite : {manifest.name}")
     click.echo(f"Scellée à la clé des sauvegardes : {fingerprint_words(public)}")
     click.echo(
@@ -95,20 +100,21 @@ def backup(folder: Path) -> None:
         )
 
 
-def _copy(settings: Settings, made: Set, name: str) -> Path:
+def _copy(settings: Settings, database_url: URL, made: Set, name: str) -> Path:
     """State, database, halves, in this order.
 
-    Halves are committed before the rows that need them: copied after them, none is missing. The state is never
-    newer than the database beside it.
+    Halves are committed before the rows that need them: copied after them, none is missing, as long as none is
+    destroyed meanwhile. The state is never newer than the database beside it.
     """
     with progress("Répertoire d’état"):
         made.add(Part.STATE, None, pack_state(settings.state_dir))
-    for part, url, words in (
-        (Part.DATABASE, owner_url(settings), "Base"),
-        (Part.SHREDS, settings.shred_url, "Magasin d’effacement"),
-    ):
-        with progress(words), copy_of(url, settings.data_dir) as content:
-            made.add(part, engine_of(url), content)
+    with copying(settings.state_dir):
+        for part, url, words in (
+            (Part.DATABASE, database_url, "Base"),
+            (Part.SHREDS, settings.shred_url, "Magasin d’effacement"),
+        ):
+            with progress(words), copy_of(url, settings.data_dir) as content:
+                made.add(part, engine_of(url), content)
     signer = load_signer(settings.state_dir, DEPLOYMENT_LOG, name)
     return made.finish(signer, newest_revision())
 
@@ -124,8 +130,8 @@ def pack_state(state_dir: Path) -> BinaryIO:
     return packed
 
 
-async def _record(_settings: Settings, database: Database) -> str:
-    """Journal the backup before it is taken; returns the deployment's name."""
+async def _record(action: str, _settings: Settings, database: Database) -> str:
+    """Journal that a backup begins, or that it is whole; returns the deployment's name."""
 
     def read(connection: Connection) -> str:
         mark = find_mark(connection)
@@ -134,9 +140,9 @@ async def _record(_settings: Settings, database: Database) -> str:
         return mark.name
 
     name = await database.snapshot(read)
-    await database.unit(lambda unit: _record_backup(unit, name))
+    await database.unit(partial(_record_backup, name, action))
     return name
 
 
-def _record_backup(unit: UnitOfWork, name: str) -> None:
-    Journal(name).record(unit, None, Who(uuid4()), Deed("backup.create"))
+def _record_backup(name: str, action: str, unit: UnitOfWork) -> None:
+    Journal(name).record(unit, None, Who(uuid4()), Deed(action))

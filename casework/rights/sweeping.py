@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from audit.incarnation import restored_at
 from casework.cases.erasing import existing_cases
 from casework.cases.soundness import renewed_halves
+from casework.copying import destroying
 from casework.database import UnitOfWork
 from casework.deployment import Deployment
 from casework.shreds import COPIES_KEPT, PSEUDONYM, ShredStore
@@ -49,22 +50,25 @@ async def sweep_orphans(deployment: Deployment, *, is_dry_run: bool) -> int:
 
 
 async def destroy_old_halves(deployment: Deployment) -> None:
-    """Destroy what a renewal was to destroy and a kill kept from it: the halves under numbers that are over.
+    """Destroy what a kill or a backup kept a renewal from destroying: the halves under numbers that are over.
 
     Numbers only grow: what was over when the database was read is over for good.
     """
     for org_id in tuple(deployment.slugs):
         renewed = await deployment.database.snapshot(partial(renewed_halves, org_id=org_id), org_id)
         if renewed:
-            await deployment.database.unit(partial(_destroy_old, deployment.shreds, org_id, renewed))
+            await deployment.database.unit(partial(_destroy_old, deployment, org_id, renewed))
 
 
 def _destroy_old(
-    shreds: ShredStore, org_id: UUID, renewed: Mapping[UUID, AbstractSet[str]], _unit: UnitOfWork
+    deployment: Deployment, org_id: UUID, renewed: Mapping[UUID, AbstractSet[str]], _unit: UnitOfWork
 ) -> None:
-    for case_id, purposes in shreds.purposes_of_each(org_id, sorted(renewed)).items():
-        if left := purposes & renewed[case_id]:
-            shreds.destroy(org_id, case_id, left)
+    shreds = deployment.shreds
+    with destroying(deployment.settings.state_dir) as no_backup_runs:
+        found = shreds.purposes_of_each(org_id, sorted(renewed)) if no_backup_runs else {}
+        for case_id, purposes in found.items():
+            if left := purposes & renewed[case_id]:
+                shreds.destroy(org_id, case_id, left)
 
 
 def _discard(shreds: ShredStore, org_id: UUID, owners: Sequence[UUID], _unit: UnitOfWork) -> None:

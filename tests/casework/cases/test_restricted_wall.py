@@ -14,6 +14,7 @@ from casework.cases.soundness import inspect_cases
 from casework.cases.tables import assignment, case_file, case_group, named_seal
 from casework.column_types import Sealed
 from casework.columns import Column
+from casework.copying import copying
 from casework.follow_ups.tables import follow_up_frame
 from casework.integrity import Check, check_cases
 from casework.organisations.entries import append_entry
@@ -345,6 +346,20 @@ async def test_halves_that_a_kill_kept_are_named_by_check_and_destroyed_by_the_n
     assert {purpose for _, purpose in await _halves(centre, social, other)} == {"pseudonym", *Group}
     assert (await centre.act(social, found)).passed
     assert (await social.get(f"/cases/{case}"))["groups"]["social"] == content("social")
+
+
+async def test_halves_that_a_renewal_replaced_stay_while_a_backup_runs(centre: Centre) -> None:
+    """The database that it has copied may still need them."""
+    supervisor = await centre.sign_in("avec.supervisor", step_up=True)
+    social = await centre.sign_in("avec.social", step_up=True)
+    case = await open_case(social, "social")
+    both = {*Group, *(half_purpose(group, 2) for group in Group), "pseudonym"}
+    with copying(centre.deployment.settings.state_dir):
+        await restrict(supervisor, case, "avec.social", "avec.jurist")
+        await sweep(centre.deployment)
+        assert {purpose for _, purpose in await _halves(centre, social, case)} == both
+    await sweep(centre.deployment)
+    assert {purpose for _, purpose in await _halves(centre, social, case)} == both - set(Group)
 
 
 async def test_a_member_whose_keys_are_others_now_waits_until_she_is_named_again(centre: Centre) -> None:
