@@ -121,6 +121,11 @@ class Cluster:
                 return
         raise RuntimeError((self.directory / "log").read_text())
 
+    def run_file(self, script: Path) -> None:
+        """Run a script as `psql -f` does, as a superuser."""
+        connected = ("-h", str(self.directory), "-U", "postgres", "-d", "postgres")
+        self._run("psql", *connected, "-qX", "-v", "ON_ERROR_STOP=1", "-f", str(script))
+
     def sql(self, statement: str, database: str = "postgres", user: str = "postgres") -> str:
         """Run SQL as a superuser (or `user`) from outside the application, as a database administrator would."""
         return self._run(

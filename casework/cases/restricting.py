@@ -4,9 +4,10 @@ From then on only those whom the directory names can: whoever holds no named par
 that she signs is refused by everybody who verifies the directory, whatever the policies allow.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
+from msgspec import UNSET
 from sqlalchemy import delete, select, update
 
 from casework.access import Access, ChangingCase
@@ -48,7 +49,7 @@ def restrict_case(act: Act, case_id: UUID, wanted: NewRestriction) -> Restrictio
     _require_two(act, members)
     _name(act, change, _renew_keys(change), members, signer)
     _record(change, "case.restrict", members, reason=reason)
-    return _restriction(members)
+    return Restriction(sorted(members), [])
 
 
 def name_member(act: Act, case_id: UUID, member_id: UUID) -> Restriction:
@@ -66,12 +67,13 @@ def name_member(act: Act, case_id: UUID, member_id: UUID) -> Restriction:
     _require_able(act, directory, {member_id})
     members = {*who_is_named(directory, case_id), member_id}
     _require_two(act, members)
-    if _drops_out(directory, case_id, members):
-        # Somebody whose keys are gone, or others now: what she may have kept opens nothing newer.
+    dropped = _drop_out(directory, case_id, members)
+    if dropped:
+        # Their keys are gone, or others now: what they may have kept opens nothing newer.
         part = _renew_keys(change)
     _name(act, change, part, members, signer)
-    _record(change, "case.name", members, named=member_id)
-    return _restriction(members)
+    _record(change, "case.name", members, dropped=dropped, named=member_id)
+    return Restriction(sorted(members), [], dropped or UNSET)
 
 
 def unname_member(act: Act, case_id: UUID, member_id: UUID) -> Restriction:
@@ -94,8 +96,9 @@ def unname_member(act: Act, case_id: UUID, member_id: UUID) -> Restriction:
         title = "Un dossier restreint garde au moins deux personnes nommées."
         raise _not_now(case_id, Action.CASE_ASSIGN, "fewer_than_two", title)
     _name(act, change, _renew_keys(change), members, signer)
-    _record(change, "case.unname", members, unnamed=member_id)
-    return _restriction(members)
+    dropped = [one for one in _drop_out(directory, case_id, members) if one != member_id]
+    _record(change, "case.unname", members, dropped=dropped, unnamed=member_id)
+    return Restriction(sorted(members), [], dropped or UNSET)
 
 
 def lift(act: Act, case_id: UUID, reason: str) -> Restriction:
@@ -161,9 +164,11 @@ def _require_able(act: Act, directory: Directory, members: set[UUID]) -> None:
         raise bad_field("members", "holds_no_key")
 
 
-def _drops_out(directory: Directory, case_id: UUID, members: set[UUID]) -> bool:
+def _drop_out(directory: Directory, case_id: UUID, members: set[UUID]) -> list[UUID]:
+    """Who is named for a case as the directory stands, and will not be any more."""
     restriction = restriction_of(directory, case_id.bytes)
-    return restriction is not None and not {UUID(bytes=one) for one in restriction.named} <= members
+    named = restriction.named if restriction is not None else ()
+    return sorted({UUID(bytes=one) for one in named} - members)
 
 
 def _signer(act: Act, action: Action) -> EntrySigner:
@@ -212,17 +217,21 @@ def _assign(act: Act, case_id: UUID, members: set[UUID]) -> None:
 
 
 def _record(
-    change: ChangingCase, action: str, members: Iterable[UUID], *, reason: str = "", **who: UUID
+    change: ChangingCase,
+    action: str,
+    members: Iterable[UUID],
+    *,
+    reason: str = "",
+    dropped: Sequence[UUID] = (),
+    **who: UUID,
 ) -> None:
     named = sorted(map(str, members))
     detail: dict[str, object] = {"members": named, **{name: str(one) for name, one in who.items()}}
     if reason:
         detail["reason"] = reason
+    if dropped:
+        detail["dropped"] = [str(one) for one in dropped]
     change.record(action, [(change.id, change.loaded.version + 1)], count=len(named), detail=detail)
-
-
-def _restriction(members: Iterable[UUID]) -> Restriction:
-    return Restriction(sorted(members), [])
 
 
 def _not_now(case_id: UUID, action: Action, code: str, title: str) -> NotNow:

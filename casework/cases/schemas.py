@@ -191,11 +191,15 @@ class Lifting(Struct, forbid_unknown_fields=True):
     reason: Reason = ""
 
 
-class Restriction(Struct):
-    """Who is named for a case. Who is `waiting` has other keys than she was named with: she must be named again."""
+class Restriction(Struct, omit_defaults=True):
+    """Who is named for a case. Who is `waiting` has other keys than she was named with: she must be named again.
+
+    `dropped`: who was waiting when another was named or taken away, and is named no longer.
+    """
 
     members: list[UUID]
     waiting: list[UUID]
+    dropped: list[UUID] | UnsetType = UNSET
 
 
 class NewNote(Struct, forbid_unknown_fields=True):

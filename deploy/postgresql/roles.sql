@@ -1,4 +1,5 @@
--- Roles and databases, once, as a superuser:  psql -X -v ON_ERROR_STOP=1 -f deploy/postgresql/roles.sql postgres
+-- Roles and databases, as a superuser:  psql -X -v ON_ERROR_STOP=1 -f deploy/postgresql/roles.sql postgres
+-- Run again, it makes what is missing and leaves the rest: a shred store that survived stays for a restore.
 -- PostgreSQL 15 or newer. Nothing here has a password: see pg_ident.conf beside this file.
 
 -- Owns the schema; migrates it and founds organisations. The service never connects as it.
@@ -11,11 +12,17 @@ SELECT 'CREATE ROLE casework_app LOGIN' WHERE NOT EXISTS (
 SELECT 'CREATE ROLE casework_integrator LOGIN' WHERE NOT EXISTS (
     SELECT FROM pg_roles WHERE rolname = 'casework_integrator') \gexec
 
-CREATE DATABASE casework OWNER casework_owner TEMPLATE template0 ENCODING 'UTF8';
+SELECT 'CREATE DATABASE casework OWNER casework_owner TEMPLATE template0 ENCODING ''UTF8'''
+    WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'casework') \gexec
 REVOKE CONNECT ON DATABASE casework FROM PUBLIC;
 GRANT CONNECT ON DATABASE casework TO casework_app, casework_integrator;
 
 -- The shred store stands apart, so that what is erased leaves the backups of the main database unreadable.
 -- Better on another server; back it up on its own, and keep those copies 30 days at most.
-CREATE DATABASE casework_shreds OWNER casework_app TEMPLATE template0 ENCODING 'UTF8';
+SELECT 'CREATE DATABASE casework_shreds OWNER casework_app TEMPLATE template0 ENCODING ''UTF8'''
+    WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'casework_shreds') \gexec
 REVOKE CONNECT ON DATABASE casework_shreds FROM PUBLIC;
+
+-- The details of an error may be rows that broke a rule: the server's log is not to keep them.
+ALTER DATABASE casework SET log_error_verbosity = 'terse';
+ALTER DATABASE casework_shreds SET log_error_verbosity = 'terse';

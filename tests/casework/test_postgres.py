@@ -26,6 +26,8 @@ ORG = UUID(int=7)
 _HELD = 42
 _SETTING = text("SELECT current_setting('casework.org', true)")
 
+ROLES = Path(__file__).parents[2] / "deploy" / "postgresql" / "roles.sql"
+
 
 @pytest.fixture
 def engine_name() -> str:
@@ -65,6 +67,23 @@ async def refusal(cluster: RunningCluster | Cluster, name: str, login: str = "ca
 
 async def test_a_server_without_fsync_is_refused(careless_cluster: Cluster) -> None:
     assert "fsync" in await refusal(careless_cluster, "postgres")
+
+
+async def test_the_roles_are_prepared_again_beside_a_shred_store_that_survived(
+    careless_cluster: Cluster,
+) -> None:
+    cluster, store = careless_cluster, "casework_shreds"
+    cluster.run_file(ROLES)
+    cluster.sql("CREATE TABLE kept ()", store, "casework_app")
+    cluster.sql("DROP DATABASE casework")
+    cluster.run_file(ROLES)
+    assert cluster.sql("SELECT to_regclass('kept')", store).strip() == "kept"
+    for name, login in (("casework", "casework_owner"), (store, "casework_app")):
+        owner = f"SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = '{name}'"
+        assert cluster.sql(owner).strip() == login
+        # What `doctor` asks for, and a server as it is shipped has not.
+        own = "SELECT setconfig FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase"
+        assert cluster.sql(f"{own} WHERE datname = '{name}'").strip() == "{log_error_verbosity=terse}"
 
 
 async def test_a_database_that_answers_before_the_disk_does_is_refused(

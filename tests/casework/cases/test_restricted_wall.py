@@ -385,11 +385,13 @@ async def test_a_member_whose_keys_are_others_now_waits_until_she_is_named_again
     }
     before = {row.compartment: row.half for row in await _rows(centre, case)}
     # Naming somebody else drops her, and so renews the keys; then she can be named under her new ones.
-    await name(social, case, "avec.supervisor")
+    assert (await name(social, case, "avec.supervisor"))["dropped"] == ids(centre, "avec.jurist")
     assert {row.compartment: row.half for row in await _rows(centre, case)} == {
         group: half + 1 for group, half in before.items()
     }
     assert (await social.get(path))["waiting"] == []
+    named = entries_of(await centre.journal("avec", case=case), "case.name")
+    assert [item["detail"].get("dropped") for item in named] == [ids(centre, "avec.jurist")]
 
 
 async def test_halves_that_the_next_renewal_has_written_are_not_destroyed_by_the_one_before(
