@@ -87,7 +87,7 @@ class Act:
 
     def drop(self, compartment: str) -> DropPublic:
         """The public drop key of one of the organisation's compartments."""
-        return self.deployment.directories.drop(self.unit.connection, self.org_id, compartment)
+        return self.deployment.directories.drop(self.unit, self.org_id, compartment)
 
     def record(self, deed: Deed) -> Receipt:
         """Journal a deed in the organisation's log, with the policy set in force."""
@@ -197,7 +197,7 @@ def begin_act(
         ),
         identity=Identity(session.org_id, slug, who, engine.hash),
         keyring=Keyring(
-            unit.connection,
+            unit,
             deployment.directories,
             session.keys,
             partial(sessions.keep_keys, unit.connection, session.token),
@@ -208,7 +208,7 @@ def begin_act(
 def record_denial(deployment: Deployment, unit: UnitOfWork, identity: Identity, refused: Refusal) -> None:
     """Write a refusal's entry; runs in a unit of its own, after the refused work was rolled back."""
     unit.enter_organisation(identity.org_id)
-    drop = deployment.directories.drop(unit.connection, identity.org_id, JOURNAL)
+    drop = deployment.directories.drop(unit, identity.org_id, JOURNAL)
     deployment.journal.record(
         unit,
         (identity.org_id, identity.slug),
@@ -242,7 +242,7 @@ def _require_certified(deployment: Deployment, unit: UnitOfWork, session: Signed
     directories, held = deployment.directories, (session.role, tuple(sorted(session.professions)))
     # First as this process knows it; who joined since may have signed in at another.
     for directory in (directories.known, directories.fresh):
-        certified = directory(unit.connection, session.org_id).members.get(session.member_id.bytes)
+        certified = directory(unit, session.org_id).members.get(session.member_id.bytes)
         if certified is not None and (certified.role, tuple(sorted(certified.professions))) == held:
             return
     raise NotSignedIn

@@ -7,7 +7,7 @@ commit is an error and never a success already sent. Services never commit.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
@@ -52,7 +52,7 @@ class UnitOfWork:
         self.now = now
         self._recorded = 0
         self._touched = False
-        self._commits: list[Callable[[], None]] = []
+        self._commits: dict[Hashable, Callable[[], None]] = {}
         self._rollbacks: list[Callable[[], None]] = []
 
     def enter_organisation(self, org_id: UUID) -> None:
@@ -73,9 +73,9 @@ class UnitOfWork:
         """Have `call` run if this unit does not commit, or if its outcome is unknown."""
         self._rollbacks.append(call)
 
-    def on_commit(self, call: Callable[[], None]) -> None:
-        """Have `call` run once this unit is durably committed."""
-        self._commits.append(call)
+    def on_commit(self, call: Callable[[], None], about: Hashable = None) -> None:
+        """Have `call` run once this unit is durably committed; of several about one thing the last alone."""
+        self._commits[about if about is not None else object()] = call
 
     def ensure_recorded(self) -> None:
         """Refuse to commit what was opened without a trace.
@@ -98,7 +98,7 @@ class UnitOfWork:
         self._rollbacks.clear()
 
     def committed(self) -> None:
-        for call in self._commits:
+        for call in self._commits.values():
             call()
         self._commits.clear()
 

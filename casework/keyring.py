@@ -3,23 +3,29 @@
 Nothing here decides what may be read. A key that is not in the keyring cannot be conjured by any policy.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from uuid import UUID
 
+import structlog
 from sqlalchemy import BigInteger, Connection, bindparam, func, select
 
-from casework.anchors import Anchors
+from casework.anchors import AnchorMissing, Anchors
+from casework.database import UnitOfWork
 from casework.organisations.tables import drop_key, key_directory, key_grant
 from casework.statements import run_hot
 from crypto.dek import CaseKey, adopt_dek, dek_row_key_number, unwrap_dek
 from crypto.directory import Directory, verify_directory
 from crypto.directory_entries import DirectoryEntry
 from crypto.drop import DropPrivate, DropPublic, unwrap_drop_private
+from crypto.errors import DirectoryFault, DirectoryRefused
 from crypto.grant import open_grant
 from crypto.kek import Kek
 from crypto.session import SessionKeys
+
+log = structlog.get_logger(__name__)
 
 _LOCK = bindparam("lock", type_=BigInteger)
 _SHARED = select(func.pg_advisory_xact_lock_shared(_LOCK).label("locked"))
@@ -37,11 +43,18 @@ def lock_keys(connection: Connection, org_id: UUID, *, shared: bool) -> None:
 
 
 class Directories:
-    """Each organisation's verified key directory, verified once and extended by what is new."""
+    """Each organisation's verified key directory, verified once and extended by what is new.
+
+    What a unit finds is remembered, here and in the state directory, once it is durably committed: it may be an
+    entry of the unit itself, or on SQLite of another of the same commit. A floor raised for a commit that failed
+    would lock the organisation out.
+    """
 
     def __init__(self, anchors: Anchors) -> None:
         self._anchors = anchors
         self._known: dict[UUID, Directory] = {}
+        # What was verified last, committed or not: a verification is true of the entries and of no database.
+        self._verified: dict[UUID, Directory] = {}
 
     def root(self, org_id: UUID) -> bytes:
         """The fingerprint of an organisation's root, from outside the database.
@@ -52,11 +65,19 @@ class Directories:
         """
         return self._anchors.root(org_id)
 
-    def known(self, connection: Connection, org_id: UUID) -> Directory:
-        """The directory as this process last saw it; good enough to seal to a drop key."""
-        return self._known.get(org_id) or self.fresh(connection, org_id)
+    def known(self, unit: UnitOfWork, org_id: UUID) -> Directory:
+        """The directory as this process last saw it, unless some process of the machine has seen a newer one.
 
-    def fresh(self, connection: Connection, org_id: UUID) -> Directory:
+        Raises:
+            AnchorMissing, DirectoryRefused: as `fresh`.
+
+        """
+        known = self._known.get(org_id)
+        if known is not None and known.contains(self._anchors.floor(org_id)):
+            return known
+        return self.fresh(unit, org_id)
+
+    def fresh(self, unit: UnitOfWork, org_id: UUID) -> Directory:
         """The directory with every entry of the database, verified back to the root.
 
         Raises:
@@ -64,31 +85,62 @@ class Directories:
             DirectoryRefused: an entry is not entitled, or the database was rolled back.
 
         """
+        # First the floor: what it names was committed before, so this unit must find it.
+        floor = self._anchors.floor(org_id)
         known = self._known.get(org_id)
-        seen = known.epoch if known is not None else 0
+        # The last one that is known too: its row must still be there.
         query = (
             select(key_directory.c.entry)
-            .where(key_directory.c.org_id == org_id, key_directory.c.epoch > seen)
+            .where(key_directory.c.org_id == org_id, key_directory.c.epoch >= (known.epoch if known else 1))
             .order_by(key_directory.c.epoch)
         )
         # All rows before the first check: a refusal halfway would leave the writer's cursor open.
-        rows = connection.execute(query).scalars().all()
+        rows = unit.connection.execute(query).scalars().all()
         entries = [DirectoryEntry.from_bytes(bytes(row)) for row in rows]
-        if known is None:
-            directory = verify_directory(
-                org_id.bytes, entries, self._anchors.root(org_id), self._anchors.floor(org_id)
-            )
-        elif entries:
-            directory = known.extend(entries)
-        else:
-            return known
-        self._anchors.raise_floor(org_id, directory.floor)
-        self._known[org_id] = directory
+        directory = self._verify(org_id, known, entries)
+        directory.require_floor(floor)
+        if directory is not known:
+            self.remember(unit, directory)
         return directory
 
-    def drop(self, connection: Connection, org_id: UUID, compartment: str) -> DropPublic:
+    def remember(self, unit: UnitOfWork, directory: Directory) -> None:
+        """Know a directory that the unit has read, or has appended to, once it is durably committed."""
+        unit.on_commit(partial(self._remember, directory), about=("directory", directory.org))
+
+    def drop(self, unit: UnitOfWork, org_id: UUID, compartment: str) -> DropPublic:
         """The certified public drop key of a compartment: whoever writes without reading seals to it."""
-        return self.known(connection, org_id).compartments[compartment].drop
+        return self.known(unit, org_id).compartments[compartment].drop
+
+    def _verify(self, org_id: UUID, known: Directory | None, entries: Sequence[DirectoryEntry]) -> Directory:
+        heads = tuple(entry.hash for entry in entries)
+        if known is not None:
+            if heads[:1] != (known.head,):
+                raise DirectoryRefused(DirectoryFault.ROLLED_BACK)
+            if len(heads) == 1:
+                return known
+            heads = (*known.heads, *heads[1:])
+        verified = self._verified.get(org_id)
+        if verified is not None and verified.heads == heads:
+            return verified
+        if known is None:
+            directory = verify_directory(org_id.bytes, entries, self._anchors.root(org_id), None)
+        else:
+            directory = known.extend(entries[1:])
+        self._verified[org_id] = directory
+        return directory
+
+    def _remember(self, directory: Directory) -> None:
+        org_id = UUID(bytes=directory.org)
+        known = self._known.get(org_id)
+        if known is not None and known.epoch >= directory.epoch:
+            return
+        try:
+            self._anchors.raise_floor(org_id, directory.floor)
+        except (OSError, AnchorMissing) as error:
+            # It is committed and cannot be undone. What is not known here the next unit reads, and tries again.
+            log.critical("floor_not_raised", organisation=str(org_id), error=type(error).__name__)
+            return
+        self._known[org_id] = directory
 
 
 def open_grants(connection: Connection, directory: Directory, keys: SessionKeys) -> tuple[Kek, ...]:
@@ -122,12 +174,12 @@ class Keyring:
 
     def __init__(
         self,
-        connection: Connection,
+        unit: UnitOfWork,
         directories: Directories,
         keys: SessionKeys,
         keep: Callable[[SessionKeys], None] | None = None,
     ) -> None:
-        self._connection = connection
+        self._unit = unit
         self._directories = directories
         self._keys = keys
         self._keep = keep
@@ -136,7 +188,7 @@ class Keyring:
         self._drops: dict[tuple[str, int], DropPrivate] = {}
         self._locked: Directory | None = None
         self._is_newest = False
-        self._minimum = directories.known(connection, self._org_id).case_minimum
+        self._minimum = directories.known(unit, self._org_id).case_minimum
         self._add(keys.keks)
 
     def current_kek(self, compartment: str) -> Kek | None:
@@ -146,8 +198,8 @@ class Keyring:
         at another process perhaps, the new key would be lost with it.
         """
         if self._locked is None:
-            lock_keys(self._connection, self._org_id, shared=True)
-            self._locked = self._directories.fresh(self._connection, self._org_id)
+            lock_keys(self._unit.connection, self._org_id, shared=True)
+            self._locked = self._directories.fresh(self._unit, self._org_id)
         return self.kek(compartment, self._locked.compartments[compartment].kek_no)
 
     def holds(self, compartment: str) -> bool:
@@ -165,7 +217,7 @@ class Keyring:
         """Every KEK held of a compartment by its number, whatever was granted since the session began included."""
         if not self._is_newest:
             self._is_newest = True
-            self._open_anew(self._directories.fresh(self._connection, self._org_id))
+            self._open_anew(self._directories.fresh(self._unit, self._org_id))
         return self._keks.get(compartment, {})
 
     def case_key(
@@ -192,7 +244,7 @@ class Keyring:
         known = self._drops.get((compartment, number))
         if known is not None:
             return known
-        row = self._connection.execute(
+        row = self._unit.connection.execute(
             select(drop_key.c.kek_no, drop_key.c.public, drop_key.c.private).where(
                 drop_key.c.org_id == self._org_id,
                 drop_key.c.compartment == compartment,
@@ -213,7 +265,7 @@ class Keyring:
     def _open_anew(self, directory: Directory) -> None:
         """Open what was granted since the session's keys were sealed; what was retired is kept no longer."""
         self._minimum = directory.case_minimum
-        found = open_grants(self._connection, directory, self._keys)
+        found = open_grants(self._unit.connection, directory, self._keys)
         if not found:
             return
         self._add(found)

@@ -15,7 +15,6 @@ from casework.organisations.key_acts import (
     Opened,
     open_account,
     record_refusal,
-    remember_directory,
 )
 from crypto.algorithms import CaseMinimum
 from crypto.directory_entries import MinimumBody
@@ -54,7 +53,6 @@ async def raise_minimum(
         await deployment.database.unit(lambda unit: _raise(KeyAct(deployment, unit, org_id), opened, wanted))
     except (KeyActRefused, IntegrityError) as error:
         raise await record_refusal(deployment, org_id, ACTION, error, custodian.login) from None
-    await remember_directory(deployment, org_id)
 
 
 def _raise(act: KeyAct, opened: Opened, wanted: CaseMinimum) -> None:

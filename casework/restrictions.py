@@ -154,7 +154,7 @@ def forget_seals(connection: Connection, org_id: UUID, case_id: UUID) -> None:
 
 def _directory(act: Act) -> Directory:
     # Fresh: who was named or taken away at another process is known here at once.
-    return act.deployment.directories.fresh(act.unit.connection, act.org_id)
+    return act.deployment.directories.fresh(act.unit, act.org_id)
 
 
 def _open(act: Act, directory: Directory, case_id: UUID, sealed: bytes) -> Secret | None:

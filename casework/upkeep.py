@@ -39,7 +39,7 @@ async def sweep(deployment: Deployment) -> None:
 
 def _learn_directory(deployment: Deployment, unit: UnitOfWork, org_id: UUID) -> None:
     unit.enter_organisation(org_id)
-    deployment.directories.fresh(unit.connection, org_id)
+    deployment.directories.fresh(unit, org_id)
 
 
 class Upkeep:

@@ -74,9 +74,13 @@ class Directory:
         """What to remember, outside the database, of having seen this state."""
         return Floor(self.epoch, self.head)
 
+    def contains(self, floor: Floor) -> bool:
+        """Tell whether this state is the one that the floor names, or one that followed it."""
+        return 1 <= floor.epoch <= self.epoch and self.heads[floor.epoch - 1] == floor.head
+
     def require_floor(self, floor: Floor) -> None:
         """Raise DirectoryRefused (rolled_back) unless this state contains the one that the floor names."""
-        if not 1 <= floor.epoch <= self.epoch or self.heads[floor.epoch - 1] != floor.head:
+        if not self.contains(floor):
             raise DirectoryRefused(DirectoryFault.ROLLED_BACK)
 
     def holds(self, member: bytes, group: str) -> bool:

@@ -48,7 +48,7 @@ def write_note(act: Act, case_id: UUID, new: NewNote) -> NoteCreated:
     _require_able(act, case_id, new.group, readers, is_restricted=change.loaded.facts.restricted)
     note_id = new_id()
     place = Column.MEMBER_NOTE.place(act.org_id, note_id, 1)
-    directory = act.deployment.directories.fresh(act.unit.connection, act.org_id)
+    directory = act.deployment.directories.fresh(act.unit, act.org_id)
     members = [reader.bytes for reader in readers]
     envelope = seal_member_note(directory, case_id.bytes, place, members, msgspec.json.encode(new.text))
     act.unit.connection.execute(
@@ -131,7 +131,7 @@ def _require_able(act: Act, case_id: UUID, group: Group, readers: set[UUID], *, 
         raise bad_field("readers", "unknown_member")
     if len(persons_behind(act.unit.connection, act.org_id, readers)) < FEWEST_READERS:
         raise bad_field("readers", "fewer_than_two")
-    directory = act.deployment.directories.fresh(act.unit.connection, act.org_id)
+    directory = act.deployment.directories.fresh(act.unit, act.org_id)
     if is_restricted and readers - set(who_is_named(directory, case_id)):
         raise bad_field("readers", "not_named")
     if not all(directory.holds(reader.bytes, group) for reader in readers):

@@ -17,7 +17,7 @@ from casework.cases.service import assign_members
 from casework.cases.tables import assignment, case_file, case_team
 from casework.errors import Forbidden, NotFound, NotNow, bad_field
 from casework.identity.members import active_members, persons_behind
-from casework.organisations.entries import append_entry
+from casework.organisations.entries import append_in_act
 from casework.restrictions import forget_seals, named_part, store_seals, who_is_named
 from crypto.directory import Directory
 from crypto.directory_entries import EntrySigner
@@ -115,7 +115,7 @@ def lift(act: Act, case_id: UUID, reason: str) -> Restriction:
     directory = _directory(act)
     change.renew_keys(None)
     entry = lift_restriction(directory, case_id.bytes, signer)
-    append_entry(act.unit.connection, act.org_id, entry)
+    append_in_act(act, directory, entry)
     forget_seals(act.unit.connection, act.org_id, case_id)
     _set_restricted(act, change, restricted=False)
     _record(change, "case.unrestrict", [], reason=motive)
@@ -176,7 +176,7 @@ def _signer(act: Act, action: Action) -> EntrySigner:
 
 
 def _directory(act: Act) -> Directory:
-    return act.deployment.directories.fresh(act.unit.connection, act.org_id)
+    return act.deployment.directories.fresh(act.unit, act.org_id)
 
 
 def _renew_keys(change: ChangingCase) -> Secret:
@@ -189,8 +189,9 @@ def _renew_keys(change: ChangingCase) -> Secret:
 def _name(act: Act, change: ChangingCase, part: Secret, members: set[UUID], signer: EntrySigner) -> None:
     """Name these members, and nobody else, for a case: the part is sealed to them, and they are the assigned."""
     named = [member.bytes for member in members]
-    made = name_members(_directory(act), change.id.bytes, part, named, signer)
-    append_entry(act.unit.connection, act.org_id, made.entry)
+    directory = _directory(act)
+    made = name_members(directory, change.id.bytes, part, named, signer)
+    append_in_act(act, directory, made.entry)
     store_seals(act.unit.connection, act.org_id, change.id, made)
     _set_restricted(act, change, restricted=True)
     _assign(act, change.id, members)

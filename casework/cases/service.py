@@ -303,7 +303,7 @@ def _contents_of(new: NewCase) -> dict[Group, Content]:
 def _new_dek(act: Act, group: Group, case_id: UUID) -> NewDek:
     kek = act.keyring.current_kek(group)
     if kek is None:
-        directory = act.deployment.directories.known(act.unit.connection, act.org_id)
+        directory = act.deployment.directories.known(act.unit, act.org_id)
         return new_dek_to_drop(act.drop(group), case_id.bytes, algorithm=directory.case_minimum.made)
     return new_dek(kek, case_id.bytes)
 

@@ -203,7 +203,7 @@ def card(slug: str, to: Path) -> None:
         def read(unit: UnitOfWork) -> Card:
             unit.enter_organisation(org_id)
             # A card of a directory that does not lead to our own root would spread it.
-            deployment.directories.fresh(unit.connection, org_id)
+            deployment.directories.fresh(unit, org_id)
             return own_card(unit.connection, org_id)
 
         made = await deployment.database.unit(read)

@@ -145,9 +145,9 @@ def seed_of(deployment: Deployment, found: Row[Any]) -> str:
     return open_new_seed(deployment.peppers, found.id, found.totp_seed)
 
 
-def install_keys(connection: Connection, found: Row[Any]) -> None:
-    """Put the new password and keys of a renewal in the place of the account's; every session of hers ends."""
-    for new in new_keys_of(connection, found):
+def install_keys(connection: Connection, found: Row[Any], keys: Sequence[Row[Any]]) -> None:
+    """Put a renewal's new password and these keys in the place of the account's; every session of hers ends."""
+    for new in keys:
         connection.execute(
             update(membership)
             .where(membership.c.org_id == found.org_id, membership.c.id == new.member_id)
@@ -314,7 +314,7 @@ def _keep(deployment: Deployment, unit: UnitOfWork, hers: Row[Any], new: _Prepar
     """Keep new keys, wrapped, in a renewal: they are nobody's until they are confirmed."""
     stretched = new.stretched
     pepper = deployment.pepper
-    floor = deployment.directories.fresh(unit.connection, hers.org_id).floor
+    floor = deployment.directories.fresh(unit, hers.org_id).floor
     for one in new.keys:
         keys = password_keys(pepper, one.member.bytes, stretched.secret)
         daily = wrap_daily(keys, one.member.bytes, stretched.params, one.daily.private, floor)
@@ -364,7 +364,7 @@ async def _look(deployment: Deployment, who: Who, login: str) -> _Looked:
             active_memberships(unit.connection, found.org_id, found.id),
             open_renewal(unit, found.org_id, found.id),
         )
-        certified = deployment.directories.fresh(unit.connection, found.org_id).members
+        certified = deployment.directories.fresh(unit, found.org_id).members
         return _Looked(
             counters=counters,
             org_id=found.org_id,

@@ -320,7 +320,7 @@ def _open_membership(
 ) -> SessionKeys:
     """Open the daily key, hold the directory against the floor it carries, and open every standing grant."""
     daily, floor = daily_of(deployment.peppers, found, chosen, stretched)
-    directory = deployment.directories.fresh(unit.connection, found.org_id)
+    directory = deployment.directories.fresh(unit, found.org_id)
     directory.require_floor(floor)
     if directory.epoch > floor.epoch:
         note_floor(unit.connection, deployment.peppers, found, chosen.id, stretched, daily, directory.floor)

@@ -65,7 +65,7 @@ async def unlock_login(deployment: Deployment, login: str) -> None:
         if found is None:
             raise UnknownLogin
         limits.unlock(deployment, unit, login)
-        drop = deployment.directories.drop(unit.connection, found.org_id, JOURNAL)
+        drop = deployment.directories.drop(unit, found.org_id, JOURNAL)
         deed = Deed(ACTION, reason="operator", detail={"login": login})
         org = (found.org_id, deployment.slugs[found.org_id])
         deployment.journal.record(unit, org, Who(uuid4()), deed, drop)

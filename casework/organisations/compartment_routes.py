@@ -41,7 +41,7 @@ async def list_compartments(request: Request[Any, Any, Any]) -> Response[Compart
 
 def _count(act: Act) -> tuple[Engine, Mapping[str, int]]:
     act.require_if_stepped_up(Action.KEY_RECOVER)
-    directory = act.deployment.directories.fresh(act.unit.connection, act.org_id)
+    directory = act.deployment.directories.fresh(act.unit, act.org_id)
     return act.engine, holders(act.unit.connection, directory, act.org_id)
 
 

@@ -43,8 +43,10 @@ def verified_directory(connection: Connection, anchors: Anchors, org_id: UUID) -
         DirectoryRefused: an entry is not entitled, or the database was rolled back.
 
     """
+    # First the floor: a service that runs may raise it between the two.
+    floor = anchors.floor(org_id)
     entries = decode_chain(own_chain(connection, org_id))
-    return verify_directory(org_id.bytes, entries, anchors.root(org_id), anchors.floor(org_id))
+    return verify_directory(org_id.bytes, entries, anchors.root(org_id), floor)
 
 
 def holders(connection: Connection, directory: Directory, org_id: UUID) -> dict[str, int]:

@@ -21,7 +21,6 @@ from casework.organisations.key_acts import (
     Opened,
     open_account,
     record_refusal,
-    remember_directory,
 )
 from crypto.secret import Secret
 from policies.grants import granted_groups
@@ -58,7 +57,6 @@ async def join(
         )
     except (KeyActRefused, IntegrityError) as error:
         raise await record_refusal(deployment, org_id, "member.add", error, new.login) from None
-    await remember_directory(deployment, org_id)
     return joined
 
 

@@ -129,16 +129,6 @@ async def record_refusal(
     return refused
 
 
-async def remember_directory(deployment: Deployment, org_id: UUID) -> None:
-    """Raise the floor to what is committed: one raised for a commit that failed would lock the organisation out."""
-
-    def remember(unit: UnitOfWork) -> None:
-        unit.enter_organisation(org_id)
-        deployment.directories.fresh(unit.connection, org_id)
-
-    await deployment.database.unit(remember)
-
-
 class KeyAct:
     """One step inside its unit of work: the directory grows entry by entry, and each is journaled.
 
@@ -153,7 +143,7 @@ class KeyAct:
         unit.enter_organisation(org_id)
         # First: a directory that was read before the lock may not be the newest.
         lock_keys(unit.connection, org_id, shared=not alone)
-        self.directory = deployment.directories.fresh(unit.connection, org_id)
+        self.directory = deployment.directories.fresh(unit, org_id)
         self._request = uuid4()
 
     def signers(self, opened: Opened, action: Action) -> list[Signer]:
@@ -235,6 +225,7 @@ class KeyAct:
             insert(key_directory).values(org_id=self.org_id, epoch=entry.epoch, entry=entry.to_bytes())
         )
         self.directory = self.directory.extend([entry])
+        self.deployment.directories.remember(self.unit, self.directory)
         return entry
 
     def _decide(self, position: Position, action: Action) -> Decision | None:

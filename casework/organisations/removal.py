@@ -18,7 +18,6 @@ from casework.organisations.key_acts import (
     Opened,
     open_account,
     record_refusal,
-    remember_directory,
 )
 from crypto.directory_entries import MemberRemovedBody
 
@@ -49,7 +48,6 @@ async def remove(deployment: Deployment, slug: str, login: str, custodian: Crede
         removed = await deployment.database.unit(partial(_remove, deployment, org_id, signer, login))
     except (KeyActRefused, IntegrityError) as error:
         raise await record_refusal(deployment, org_id, "member.remove", error, login) from None
-    await remember_directory(deployment, org_id)
     return removed
 
 

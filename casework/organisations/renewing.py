@@ -11,7 +11,6 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Row, delete, insert
-from sqlalchemy.exc import IntegrityError
 
 from casework.act import Act
 from casework.column_types import Sealed
@@ -23,10 +22,11 @@ from casework.identity.members import account_of_member, active_memberships, mem
 from casework.identity.renewals import Kind
 from casework.journal import Deed
 from casework.keyring import lock_keys
+from casework.organisations.entries import append_in_act
 from casework.organisations.schemas import Granted, RenewalBegun, RenewalConfirmed, Words
-from casework.organisations.tables import key_directory, key_grant
+from casework.organisations.tables import key_grant
 from crypto.directory import Directory
-from crypto.directory_entries import Body, DirectoryEntry, EntrySigner, MemberBody
+from crypto.directory_entries import Body, EntrySigner, MemberBody
 from crypto.directory_rules import member_key_fingerprint
 from crypto.errors import SealBroken
 from crypto.grant import make_grant
@@ -76,6 +76,29 @@ class Question:
     context: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class _Certified:
+    """Who of an account's memberships is certified, and the directory that says so: what is compared is used."""
+
+    directory: Directory
+    members: tuple[UUID, ...]
+
+    def question(self, act: Act, account_id: UUID, context: bytes = b"") -> Question:
+        certified = self.directory.members
+        fingerprints = tuple(certified[member.bytes].fingerprint for member in self.members)
+        return Question(act.org_id, account_id, fingerprints, context)
+
+
+@dataclass(frozen=True, slots=True)
+class _Confirmable:
+    """A renewal that the asker may confirm: its row and its new keys as one reading found them."""
+
+    question: Question
+    hers: Row[Any]
+    keys: Sequence[Row[Any]]
+    decision: Decision
+
+
 def begin_renewal(act: Act, member_id: UUID, kind: Kind, reason: str) -> RenewalBegun:
     """Begin a renewal of a colleague's keys or second factor; the secret is to be handed to her in person.
 
@@ -102,10 +125,11 @@ def ask_own_words(act: Act) -> Question:
         SealBroken: the directory certifies other keys for her than those that her password opened.
 
     """
-    certified = _fresh(act).members[act.member_id.bytes]
+    hers = _certified(act, act.session.account_id)
+    certified = hers.directory.members[act.member_id.bytes]
     if certified.daily_public != public_half(act.session.keys.daily_private):
         raise SealBroken("the directory certifies another key")
-    return _certified(act, act.session.account_id)
+    return hers.question(act, act.session.account_id)
 
 
 async def words_of(deployment: Deployment, question: Question) -> tuple[str, ...]:
@@ -133,19 +157,7 @@ def ask_confirmation(act: Act, member_id: UUID) -> Question:
         Forbidden, NotFound, Conflict: as `confirm`.
 
     """
-    found, hers, _ = _confirmable(act, member_id)
-    if hers.kind != Kind.FACTOR:
-        keys = renewals.new_keys_of(act.unit.connection, hers)
-        fingerprints = tuple(
-            member_key_fingerprint(
-                act.org_id.bytes, key.member_id.bytes, bytes(key.daily_public), bytes(key.signing_public)
-            )
-            for key in keys
-        )
-        return Question(act.org_id, found.id, fingerprints, b"")
-    seed = renewals.seed_of(act.deployment, hers)
-    question = _certified(act, found.id)
-    return Question(act.org_id, found.id, question.fingerprints, renewals.factor_context(hers.id, seed))
+    return _confirmable(act, member_id).question
 
 
 def confirm(
@@ -163,18 +175,18 @@ def confirm(
         Conflict: something moved meanwhile.
 
     """
-    _, hers, decision = _confirmable(act, member_id)
-    if ask_confirmation(act, member_id) != asked:
+    found = _confirmable(act, member_id)
+    if found.question != asked:
         raise Conflict("renewal_moved", "Ce renouvellement a changé entre-temps. Recommencez.")
     if not words_match(expected, heard):
         raise WordsRefused(CONFIRM, member_id)
-    if hers.kind == Kind.FACTOR:
-        renewals.install_factor(act.deployment, act.unit.connection, hers)
+    if found.hers.kind == Kind.FACTOR:
+        renewals.install_factor(act.deployment, act.unit.connection, found.hers)
     else:
-        _certify(act, hers)
-        renewals.install_keys(act.unit.connection, hers)
-    detail = {"member": str(member_id), "kind": hers.kind}
-    act.record(Deed(CONFIRM, policies=decision.policies, detail=detail))
+        _certify(act, found.keys)
+        renewals.install_keys(act.unit.connection, found.hers, found.keys)
+    detail = {"member": str(member_id), "kind": found.hers.kind}
+    act.record(Deed(CONFIRM, policies=found.decision.policies, detail=detail))
     return RenewalConfirmed(member_id)
 
 
@@ -185,8 +197,8 @@ def ask_grant(act: Act, member_id: UUID) -> Question:
         Forbidden, NotFound: as `grant`.
 
     """
-    found, _ = _grantee(act, member_id)
-    return _certified(act, found.id)
+    found, hers, _ = _grantee(act, member_id)
+    return hers.question(act, found.id)
 
 
 def grant(act: Act, member_id: UUID, asked: Question, expected: Sequence[str], heard: str) -> Granted:
@@ -201,18 +213,16 @@ def grant(act: Act, member_id: UUID, asked: Question, expected: Sequence[str], h
     """
     # First: what is granted must not be rotated meanwhile.
     lock_keys(act.unit.connection, act.org_id, shared=True)
-    found, decision = _grantee(act, member_id)
-    if _certified(act, found.id) != asked:
+    found, hers, decision = _grantee(act, member_id)
+    if hers.question(act, found.id) != asked:
         raise Conflict("directory_moved", "L’annuaire des clés a changé entre-temps. Recommencez.")
     if not words_match(expected, heard):
         raise WordsRefused(GRANT, member_id)
-    directory = _fresh(act)
+    directory = hers.directory
     signer = EntrySigner(act.member_id.bytes, act.require_signing_key(Action.KEY_GRANT))
     wanted: dict[UUID, frozenset[str]] = {}
-    for member in active_memberships(act.unit.connection, act.org_id, found.id):
-        keys = directory.members.get(member.bytes)
-        if keys is None:
-            continue
+    for member in hers.members:
+        keys = directory.members[member.bytes]
         wanted[member] = granted_groups(
             act.engine, Role(keys.role), frozenset(Profession(word) for word in keys.professions)
         )
@@ -237,7 +247,7 @@ def _grant_all(
             if (group, number) in given or (group, number) not in directory.kids:
                 continue
             entry, sealed = make_grant(directory, kek, member.bytes, signer)
-            directory = _append(act, directory, entry)
+            directory = append_in_act(act, directory, entry)
             act.unit.connection.execute(
                 insert(key_grant).values(
                     org_id=act.org_id,
@@ -253,8 +263,8 @@ def _grant_all(
     return directory
 
 
-def _confirmable(act: Act, member_id: UUID) -> tuple[Row[Any], Row[Any], Decision]:
-    """Account, renewal and decision, of a renewal that the asker may confirm."""
+def _confirmable(act: Act, member_id: UUID) -> _Confirmable:
+    """Decide about an account's renewal, and read what is to be confirmed."""
     found = account_of_member(act.unit.connection, act.org_id, member_id)
     hers = renewals.open_renewal(act.unit, act.org_id, found.id) if found is not None else None
     is_herself = found is not None and found.id == act.session.account_id
@@ -268,17 +278,31 @@ def _confirmable(act: Act, member_id: UUID) -> tuple[Row[Any], Row[Any], Decisio
         decision = act.require_org(Action.MEMBER_MANAGE, reason=True, self_target=is_herself)
     if found is None or hers is None or hers.taken_up_at is None:
         raise NotFound(CONFIRM, reason="not_found", tried={"member": str(member_id)})
-    return found, hers, decision
+    if hers.kind == Kind.FACTOR:
+        context = renewals.factor_context(hers.id, renewals.seed_of(act.deployment, hers))
+        return _Confirmable(_certified(act, found.id).question(act, found.id, context), hers, (), decision)
+    keys = renewals.new_keys_of(act.unit.connection, hers)
+    fingerprints = tuple(
+        member_key_fingerprint(
+            act.org_id.bytes, key.member_id.bytes, bytes(key.daily_public), bytes(key.signing_public)
+        )
+        for key in keys
+    )
+    return _Confirmable(Question(act.org_id, found.id, fingerprints, b""), hers, keys, decision)
 
 
-def _grantee(act: Act, member_id: UUID) -> tuple[Row[Any], Decision]:
+def _grantee(act: Act, member_id: UUID) -> tuple[Row[Any], _Certified, Decision]:
     found = account_of_member(act.unit.connection, act.org_id, member_id)
     decision = act.require_org(Action.KEY_GRANT)
-    if found is not None and (found.id == act.session.account_id or _has_certified(act, found.id)):
+    unknown = NotFound(GRANT, reason="not_found", tried={"member": str(member_id)})
+    if found is None:
+        raise unknown
+    hers = _certified(act, found.id)
+    if found.id == act.session.account_id or _has_certified(act, hers):
         raise SecondPersonNeeded(GRANT, reason="second_person", policies=decision.policies)
-    if found is None or not _certified(act, found.id).fingerprints:
-        raise NotFound(GRANT, reason="not_found", tried={"member": str(member_id)})
-    return found, decision
+    if not hers.members:
+        raise unknown
+    return found, hers, decision
 
 
 def _own_memberships(act: Act) -> set[UUID]:
@@ -286,26 +310,24 @@ def _own_memberships(act: Act) -> set[UUID]:
     return memberships_of(act.unit.connection, act.org_id, act.session.account_id)
 
 
-def _has_certified(act: Act, account_id: UUID) -> bool:
+def _has_certified(act: Act, hers: _Certified) -> bool:
     """Whether the asker, in any of her roles, signed this account's keys into the directory."""
-    certified, own = _fresh(act).members, {one.bytes for one in _own_memberships(act)}
+    certified, own = hers.directory.members, {one.bytes for one in _own_memberships(act)}
+    return any(certified[one.bytes].certified_by in own for one in hers.members)
+
+
+def _certified(act: Act, account_id: UUID) -> _Certified:
+    """The memberships of an account whose keys the directory certifies now."""
+    directory = _fresh(act)
     members = active_memberships(act.unit.connection, act.org_id, account_id)
-    return any(certified[one.bytes].certified_by in own for one in members if one.bytes in certified)
+    return _Certified(directory, tuple(one for one in members if one.bytes in directory.members))
 
 
-def _certified(act: Act, account_id: UUID) -> Question:
-    """The keys of an account's memberships, as the directory certifies them now."""
-    certified = _fresh(act).members
-    members = active_memberships(act.unit.connection, act.org_id, account_id)
-    fingerprints = tuple(certified[one.bytes].fingerprint for one in members if one.bytes in certified)
-    return Question(act.org_id, account_id, fingerprints, b"")
-
-
-def _certify(act: Act, hers: Row[Any]) -> None:
+def _certify(act: Act, keys: Sequence[Row[Any]]) -> None:
     """Sign the new public keys into the directory, under the roles that it certified before; drafts are lost."""
     directory = _fresh(act)
     signer = EntrySigner(act.member_id.bytes, act.require_signing_key(Action.MEMBER_MANAGE))
-    for key in renewals.new_keys_of(act.unit.connection, hers):
+    for key in keys:
         before = directory.members[key.member_id.bytes]
         body: Body = MemberBody(
             member=key.member_id.bytes,
@@ -314,22 +336,12 @@ def _certify(act: Act, hers: Row[Any]) -> None:
             daily_public=bytes(key.daily_public),
             signing_public=bytes(key.signing_public),
         )
-        directory = _append(act, directory, directory.next_entry(body, signer))
+        directory = append_in_act(act, directory, directory.next_entry(body, signer))
         # Sealed under the daily key that is gone: nobody would ever open them.
         act.unit.connection.execute(
             delete(draft).where(draft.c.org_id == act.org_id, draft.c.member_id == key.member_id)
         )
 
 
-def _append(act: Act, directory: Directory, entry: DirectoryEntry) -> Directory:
-    try:
-        act.unit.connection.execute(
-            insert(key_directory).values(org_id=act.org_id, epoch=entry.epoch, entry=entry.to_bytes())
-        )
-    except IntegrityError:
-        raise Conflict("directory_moved", "L’annuaire des clés a changé entre-temps. Recommencez.") from None
-    return directory.extend([entry])
-
-
 def _fresh(act: Act) -> Directory:
-    return act.deployment.directories.fresh(act.unit.connection, act.org_id)
+    return act.deployment.directories.fresh(act.unit, act.org_id)

@@ -36,7 +36,6 @@ from casework.organisations.key_acts import (
     Signer,
     open_account,
     record_refusal,
-    remember_directory,
 )
 from casework.organisations.tables import drop_key, kek_recovery, key_grant
 from casework.rewrapping import (
@@ -47,6 +46,7 @@ from casework.rewrapping import (
     drop_key_is_needed,
     rewrap_batch,
 )
+from crypto.directory import Directory
 from crypto.directory_entries import CompartmentBody, KekRetiredBody
 from crypto.drop import DropPrivate, new_drop_key, unwrap_drop_private, wrap_drop_private
 from crypto.kek import Kek, new_kek
@@ -149,11 +149,10 @@ class _Rotation:
 
     async def due(self, ordered: Collection[str]) -> tuple[Due, ...]:
         """Read outside the units that write: what the policies derive takes seconds to find out."""
-        engine, directories = self._deployment.engine(self._org_id), self._deployment.directories
-        now = self._deployment.clock.now()
+        engine, now = self._deployment.engine(self._org_id), self._deployment.clock.now()
+        directory = await self._database.unit(self._read)
 
         def find(connection: Connection) -> tuple[Due, ...]:
-            directory = directories.fresh(connection, self._org_id)
             found = find_due(connection, directory, engine, self._org_id, now)
             return with_order(found, directory, ordered)
 
@@ -164,9 +163,11 @@ class _Rotation:
         begin = self._begin if due.reason in RENEWS_THE_KEK else self._renew_drop_key
         if not await self._database.unit(partial(begin, due=due)):
             return False
-        await remember_directory(self._deployment, self._org_id)
         compartment, moved, after = due.compartment, 0, None
-        of = await self._database.snapshot(partial(self._count, compartment=compartment), self._org_id)
+        older = (await self._database.unit(self._read)).retiring(compartment)
+        of = await self._database.snapshot(
+            lambda connection: count_stale(connection, self._org_id, compartment, older), self._org_id
+        )
         while True:
             batch = await self._database.unit(partial(self._rewrap, compartment=compartment, after=after))
             if batch.last is None:
@@ -174,7 +175,6 @@ class _Rotation:
             moved, after = moved + batch.moved, batch.last
             advance(moved, of)
         await self._database.unit(partial(self._retire, compartment=compartment))
-        await remember_directory(self._deployment, self._org_id)
         return True
 
     async def destroy_drop_keys(self) -> tuple[tuple[str, int], ...]:
@@ -227,9 +227,9 @@ class _Rotation:
         act.record("key.drop_rotate", signer, {"compartment": kek.group, "drop_no": drop.public.number})
         return True
 
-    def _count(self, connection: Connection, compartment: str) -> int:
-        directory = self._deployment.directories.fresh(connection, self._org_id)
-        return count_stale(connection, self._org_id, compartment, directory.retiring(compartment))
+    def _read(self, unit: UnitOfWork) -> Directory:
+        unit.enter_organisation(self._org_id)
+        return self._deployment.directories.fresh(unit, self._org_id)
 
     def _rewrap(self, unit: UnitOfWork, compartment: str, after: UUID | None) -> Batch:
         # Beside whoever uses the keys: both are live, and no row goes back to the older one.

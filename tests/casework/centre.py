@@ -19,6 +19,7 @@ from litestar import Litestar
 from sqlalchemy import URL, Connection
 
 from casework.act import Act, Circumstances, begin_act
+from casework.anchors import Anchors
 from casework.app import create_app
 from casework.clock import Clock
 from casework.database import UnitOfWork
@@ -28,10 +29,12 @@ from casework.identity.members import NewAccount, Position, prepare_account
 from casework.identity.sessions import SignedIn, Token
 from casework.journal import Journal
 from casework.organisations.founding import Founded, Ground, found, make_team, prepare_deployment
+from casework.organisations.holders import verified_directory
 from casework.organisations.partners import own_chain, remember_partner
 from casework.routing import decode_token
 from casework.schema import migrate
 from casework.settings import Settings
+from crypto.directory import Directory
 from crypto.password import FLOOR_PARAMS, KdfParams, stretch
 from crypto.pepper import create_pepper_file
 from crypto.secret import Secret
@@ -159,6 +162,20 @@ class Centre:
     async def dba(self, work: Callable[[Connection], T]) -> T:
         """Do something with the database's own tools, beside the service."""
         return await Administrator(self.urls.owner).run(work)
+
+    def directory(self, connection: Connection, slug: str) -> Directory:
+        """An organisation's key directory as the database has it, verified; nobody remembers that it was read."""
+        anchors = Anchors(self.deployment.settings.state_dir)
+        return verified_directory(connection, anchors, self.org(slug))
+
+    async def learn(self, slug: str) -> Directory:
+        """Have the service read an organisation's directory anew, as it does once a minute."""
+
+        def read(unit: UnitOfWork) -> Directory:
+            unit.enter_organisation(self.org(slug))
+            return self.deployment.directories.fresh(unit, self.org(slug))
+
+        return await self.deployment.database.unit(read)
 
     async def act(self, client: "Client", work: Callable[[Act], T]) -> T:
         """Run a service's function as this member's act, without a request."""

@@ -151,7 +151,7 @@ async def add_role(centre: Centre, login: str, position: Position) -> None:
     params = account.password.params
 
     def add(connection: Connection) -> None:
-        directory = centre.deployment.directories.fresh(connection, org)
+        directory = centre.directory(connection, "avec")
         daily = wrap_daily(keys, new.id.bytes, params, new.daily_private, directory.floor)
         connection.execute(
             insert(membership).values(

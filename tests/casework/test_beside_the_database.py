@@ -93,6 +93,20 @@ def test_a_root_is_planted_once_and_a_floor_only_rises(tmp_path: Path) -> None:
     assert (tmp_path / FILE_NAME).stat().st_mode & 0o077 == 0
 
 
+def test_what_another_process_raised_is_seen_at_the_next_look(tmp_path: Path) -> None:
+    """However fast it is written, and although two files may take turns at one inode."""
+    reader, writer = Anchors(tmp_path), Anchors(tmp_path)
+    writer.plant(ORG, b"r" * 32, Floor(1, b"h" * 32))
+    for epoch in range(1, 60):
+        writer.raise_floor(ORG, Floor(epoch, b"h" * 32))
+        assert reader.floor(ORG).epoch == epoch
+    writer.go_back(ORG, Floor(12, b"h" * 32))
+    assert reader.floor(ORG).epoch == 12
+    (tmp_path / FILE_NAME).unlink()
+    with pytest.raises(AnchorMissing):
+        reader.floor(ORG)
+
+
 def test_a_signing_key_is_its_owners_alone_and_is_never_overwritten(tmp_path: Path) -> None:
     made = new_signer(tmp_path, DEPLOYMENT_LOG, ORIGIN)
     assert str(load_signer(tmp_path, DEPLOYMENT_LOG, ORIGIN).key) == str(made.key)

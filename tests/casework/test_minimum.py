@@ -7,9 +7,7 @@ import pytest
 from sqlalchemy import Connection, delete, insert, select
 from structlog.testing import capture_logs
 
-from casework.anchors import Anchors
 from casework.cases.tables import case_group
-from casework.keyring import Directories
 from casework.minimum import MinimumFault, MinimumRefused, raise_minimum
 from casework.organisations.key_acts import Credentials, KeyActFault, KeyActRefused
 from casework.organisations.tables import key_directory
@@ -29,15 +27,16 @@ async def raise_to(centre: Centre, body: MinimumBody) -> int:
     (custodian,) = centre.accounts["avec.custodian"].memberships
 
     def append(connection: Connection) -> int:
-        directory = centre.deployment.directories.fresh(connection, org_id)
+        directory = centre.directory(connection, "avec")
         entry = directory.next_entry(body, EntrySigner(custodian.id.bytes, custodian.signing))
         connection.execute(
             insert(key_directory).values(org_id=org_id, epoch=entry.epoch, entry=entry.to_bytes())
         )
-        centre.deployment.directories.fresh(connection, org_id)
         return entry.epoch
 
-    return await centre.dba(append)
+    epoch = await centre.dba(append)
+    await centre.learn("avec")
+    return epoch
 
 
 async def algorithms_of(centre: Centre, case: str) -> set[int]:
@@ -80,22 +79,17 @@ async def test_a_minimum_whose_row_was_taken_away_is_a_directory_that_was_rolled
         )
     )
 
-    def read(connection: Connection) -> CaseMinimum:
-        # As a process does that starts now.
-        anew = Directories(Anchors(centre.deployment.settings.state_dir))
-        return anew.fresh(connection, centre.org("avec")).case_minimum
-
     with pytest.raises(DirectoryRefused) as refused:
-        await centre.dba(read)
+        # As a process does that starts now.
+        await centre.dba(lambda connection: centre.directory(connection, "avec"))
     assert refused.value.fault is DirectoryFault.ROLLED_BACK
 
 
 async def test_a_minimum_that_somebody_else_signed_is_refused(centre: Centre) -> None:
     (social,) = centre.accounts["avec.social"].memberships
-    org_id = centre.org("avec")
 
     def forge(connection: Connection) -> None:
-        directory = centre.deployment.directories.fresh(connection, org_id)
+        directory = centre.directory(connection, "avec")
         directory.next_entry(MinimumBody(SIV, SIV), EntrySigner(social.id.bytes, social.signing))
 
     with pytest.raises(DirectoryRefused) as refused:

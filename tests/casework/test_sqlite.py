@@ -23,9 +23,11 @@ from casework.journal import Who
 from casework.outages import CommitFailed, StorageFull
 from casework.routing import decode_token
 from casework.sqlite import UNITS_PER_COMMIT, SqliteDatabase, make_engine, sessions_file, set_pragmas
+from crypto.directory import Floor
 from crypto.password import FLOOR_PARAMS
 from tests.casework.administrator import Administrator
-from tests.casework.centre import PASSWORD, Foundation, Urls, open_centre
+from tests.casework.centre import PASSWORD, Centre, Foundation, Urls, open_centre
+from tests.casework.test_floors import append_minimum, floor_of
 
 PATIENCE_SECONDS = 30
 
@@ -196,6 +198,32 @@ async def test_a_commit_that_fails_fails_every_unit_of_it_and_none_after_it(
         other.execute("BEGIN IMMEDIATE")
     assert await database.unit(put(3)) == 3
     assert numbers(database_place) == [3]
+
+
+async def test_a_kill_before_the_commit_leaves_no_floor_that_the_database_does_not_reach(
+    centre: Centre,
+) -> None:
+    """In one commit somebody appends to the key directory and another makes a key, for which she reads it."""
+    social, database = await centre.sign_in("avec.social"), centre.deployment.database
+    assert isinstance(database, SqliteDatabase)
+    administrator, before = Administrator(centre.urls.owner), floor_of(centre)
+    await administrator.set_trap("key_directory")
+    left_by_a_kill: list[Floor] = []
+    async with one_commit(database):
+        works = [
+            centre.act(social, lambda act: append_minimum(centre, act)),
+            centre.act(social, lambda act: act.keyring.current_kek("identity")),
+            database.unit(lambda _unit: left_by_a_kill.append(floor_of(centre))),
+        ]
+        tasks = [asyncio.ensure_future(work) for work in works]
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(found) for found in outcomes] == [CommitFailed] * 3
+    assert left_by_a_kill == [before]
+    await administrator.lift_trap("key_directory")
+    # Nor does the process go on from an entry that never was.
+    assert (await centre.learn("avec")).floor == floor_of(centre) == before
+    assert await centre.act(social, lambda act: append_minimum(centre, act)) == before.epoch + 1
+    assert (await centre.learn("avec")).floor == floor_of(centre)
 
 
 @pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt, SystemExit, asyncio.CancelledError])

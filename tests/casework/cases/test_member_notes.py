@@ -150,7 +150,7 @@ async def test_a_damaged_note_does_not_hide_the_others(centre: Centre, is_reseal
 
     def sealed(act: Act) -> Sealed:
         place = Column.MEMBER_NOTE.place(act.org_id, UUID(bad), 1)
-        directory = act.deployment.directories.fresh(act.unit.connection, act.org_id)
+        directory = act.deployment.directories.fresh(act.unit, act.org_id)
         readers = [centre.member("avec.social").bytes, centre.member("avec.jurist").bytes]
         envelope = seal_member_note(directory, UUID(case).bytes, place, readers, b'"x"')
         change = Access(act).change_case(UUID(case), [RECORD[Group.SOCIAL]])

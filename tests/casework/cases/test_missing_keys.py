@@ -28,7 +28,7 @@ def _this(case: str, group: str) -> Any:
 
 
 def _left_at_the_drop_key(centre: Centre, connection: Connection, case: str) -> bytes:
-    drop = centre.deployment.directories.drop(connection, centre.org("avec"), "identity")
+    drop = centre.directory(connection, "avec").compartments["identity"].drop
     return new_dek_to_drop(drop, UUID(case).bytes).row
 
 
@@ -101,7 +101,7 @@ async def test_a_list_takes_in_an_identity_that_was_left_in_an_envelope(centre: 
 
     def leave(connection: Connection) -> None:
         row = connection.execute(select(case_group).where(_this(case, "identity"))).one()
-        drop = centre.deployment.directories.drop(connection, centre.org("avec"), "identity")
+        drop = centre.directory(connection, "avec").compartments["identity"].drop
         place = Column.CASE_GROUP_FRAME.place(centre.org("avec"), row.id, row.version)
         envelope = Sealed(seal_to_drop(drop, place, b'{"name_in_use": "Iris"}'))
         connection.execute(update(case_group).where(_this(case, "identity")).values(frame=envelope))

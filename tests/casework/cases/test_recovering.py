@@ -37,7 +37,7 @@ async def _leave(centre: Centre, *logins: str) -> None:
     signer = EntrySigner(custodian.id.bytes, custodian.signing)
 
     def remove(connection: Connection) -> None:
-        directory = centre.deployment.directories.fresh(connection, org)
+        directory = centre.directory(connection, "avec")
         for login in logins:
             entry = directory.next_entry(MemberRemovedBody(centre.member(login).bytes), signer)
             append_entry(connection, org, entry)
@@ -54,7 +54,7 @@ async def _recover(centre: Centre, *holders: str) -> Recovered:
     members = [centre.member(login) for login in holders]
 
     def recover(connection: Connection) -> Recovered:
-        before = centre.deployment.directories.fresh(connection, org)
+        before = centre.directory(connection, "avec")
         keks = {
             (row.compartment, row.kek_no): open_recovery_kek(
                 before, row.compartment, row.kek_no, row.sealed.blob, private

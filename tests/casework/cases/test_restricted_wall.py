@@ -227,10 +227,10 @@ async def test_a_seal_that_no_entry_of_the_directory_certifies_is_refused(centre
     """A database administrator seals a part of her own to a named member: unsigned, it is nothing."""
     case, social, _ = await restricted_case(centre, "avec.social", "avec.double")
     await open_case(social)
-    org, directories = centre.org("avec"), centre.deployment.directories
+    org = centre.org("avec")
 
     def forge(connection: Connection) -> None:
-        directory = directories.known(connection, org)
+        directory = centre.directory(connection, "avec")
         account = centre.accounts["avec.social"].memberships[0]
         signer = EntrySigner(account.id.bytes, account.signing)
         people = [centre.member(login).bytes for login in ("avec.social", "avec.jurist")]
@@ -372,7 +372,7 @@ async def test_a_member_whose_keys_are_others_now_waits_until_she_is_named_again
     body = replace(hers.body, daily_public=new_key_pair().public, signing_public=SigningKey.new().public)
 
     def certify(connection: Connection) -> None:
-        directory = centre.deployment.directories.fresh(connection, org)
+        directory = centre.directory(connection, "avec")
         signer = EntrySigner(custodian.id.bytes, custodian.signing)
         append_entry(connection, org, directory.next_entry(body, signer))
 

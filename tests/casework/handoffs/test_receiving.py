@@ -83,7 +83,7 @@ async def test_rows_copied_to_another_organisation_are_not_accepted_there(centre
     planning, cidff = centre.org("planning"), centre.org("cidff")
 
     def copy(connection: Any) -> None:
-        drop = centre.deployment.directories.drop(connection, planning, "intake")
+        drop = centre.directory(connection, "planning").compartments["intake"].drop
         place = Column.HANDOFF_ENVELOPE.place(planning, UUID(handoff_id), 1)
         header = {"service": "", "purpose": "support", "groups": ["identity"]}
         forged = Sealed(seal_to_drop(drop, place, json.dumps(header).encode()))

@@ -93,7 +93,7 @@ async def test_a_planted_key_is_refused(centre: Centre) -> None:
         ).scalars()
         bodies = [DirectoryEntry.from_bytes(bytes(row)).body for row in rows]
         daily = next(b.daily_public for b in bodies if isinstance(b, MemberBody) and b.member == social.bytes)
-        directory = centre.deployment.directories.fresh(connection, org)
+        directory = centre.directory(connection, "avec")
         certified = next(g for g in directory.grants_of(social.bytes) if g.group == "social")
         planted = new_kek(org.bytes, "social", certified.kek_no)
         info = grant._info(org.bytes, certified)

@@ -32,7 +32,7 @@ class Forger:
         self.centre = centre
         self.connection = connection
         self.org: UUID = centre.org("avec")
-        self.directory: Directory = centre.deployment.directories.fresh(connection, self.org)
+        self.directory: Directory = centre.directory(connection, "avec")
 
     def signer(self, login: str) -> EntrySigner:
         (member,) = self.centre.accounts[login].memberships

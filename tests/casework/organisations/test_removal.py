@@ -76,7 +76,7 @@ async def test_a_session_and_an_account_that_are_put_back_open_nothing(centre: C
 
     rows = await centre.dba(save)
     await leave(centre)
-    await centre.deployment.database.unit(lambda unit: _learn(centre, unit))
+    await centre.learn("avec")
 
     def put_back(connection: Connection) -> None:
         connection.execute(insert(session), rows)
@@ -88,11 +88,6 @@ async def test_a_session_and_an_account_that_are_put_back_open_nothing(centre: C
     await centre.dba(put_back)
     await leaving.refused("GET", f"/cases/{case}", 401, "not_signed_in")
     await leaving.refused("GET", "/cases", 401, "not_signed_in")
-
-
-def _learn(centre: Centre, unit: Any) -> None:
-    unit.enter_organisation(centre.org("avec"))
-    centre.deployment.directories.fresh(unit.connection, centre.org("avec"))
 
 
 async def test_every_compartment_that_she_held_is_due_until_holders_have_renewed_it(centre: Centre) -> None:
