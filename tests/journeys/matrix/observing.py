@@ -1,6 +1,5 @@
 """Performing a call as one actor, and everything that can be observed of it: the answer, the journal, the rows."""
 
-import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable
@@ -47,7 +46,7 @@ class Observer:
         self._main = _Window(Administrator(centre.urls.owner).url)
         self._shreds = _Window(centre.urls.shreds)
         self._known: set[bytes] = set()
-        self._rows: dict[str, str] = {}
+        self._rows: dict[str, object] = {}
 
     async def begin(self) -> None:
         """Whatever happened by now is no actor's doing."""
@@ -76,9 +75,11 @@ class Observer:
     async def _look(self) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
         """The entries that were not there before, and the tables that are not as they were."""
         raw, rows = await self._main.run(
-            lambda connection: (_entries(connection), _digests(connection, _TABLES))
+            lambda connection: (_entries(connection), _contents(connection, _TABLES))
         )
-        rows |= await self._shreds.run(lambda connection: _digests(connection, shreds_metadata.sorted_tables))
+        rows |= await self._shreds.run(
+            lambda connection: _contents(connection, shreds_metadata.sorted_tables)
+        )
         new = [json.loads(one) for one in raw - self._known]
         self._known |= raw
         changed = tuple(table for table in rows if rows[table] != self._rows.get(table))
@@ -110,14 +111,18 @@ def _entries(connection: Connection) -> set[bytes]:
     return {bytes(one) for one in connection.exec_driver_sql(query).scalars()}
 
 
-def _digests(connection: Connection, tables: Iterable[Table]) -> dict[str, str]:
-    return {table.name: _digest(connection, table) for table in tables}
-
-
-def _digest(connection: Connection, table: Table) -> str:
+def _contents(connection: Connection, tables: Iterable[Table]) -> dict[str, object]:
+    """Of each table what compares equal as long as its rows are the same: on PostgreSQL in one statement."""
+    if connection.dialect.name == "postgresql":
+        digests = " UNION ALL ".join(
+            f"SELECT '{table.name}', md5(string_agg(t::text, ';' ORDER BY t::text)) FROM {table.name} AS t"
+            for table in tables
+        )
+        return {row[0]: row[1] for row in connection.exec_driver_sql(digests)}
     # As the driver gives the rows: nothing here needs their meaning.
-    rows = sorted(repr(tuple(row)) for row in connection.exec_driver_sql(f"SELECT * FROM {table.name}"))
-    return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    return {table.name: frozenset(driver.execute(f"SELECT * FROM {table.name}")) for table in tables}
 
 
 def _line(found: dict[str, Any], own: str) -> str:
