@@ -8,7 +8,7 @@ from msgspec import Struct
 
 
 class NewDraft(Struct, forbid_unknown_fields=True):
-    """`content` is whatever the composer holds, at most 64 KiB of JSON."""
+    """`content` is whatever the composer holds, at most 64 KiB of JSON. At most 100 of hers about one case."""
 
     case_id: UUID
     content: dict[str, Any]

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, delete, func, insert, select, update
 
 from casework.access import Access
 from casework.act import Act, refusal
@@ -21,7 +21,8 @@ from policies.facts import CaseFacts
 from policies.vocabulary import RECORD, Action
 
 CONTENT_LIMIT = 64 * 1024
-LIST_LIMIT = 100
+# Of one member about one case. A composer has one or two; they are listed all at once.
+MOST_DRAFTS = 100
 
 
 def save_draft(
@@ -33,7 +34,7 @@ def save_draft(
     entry must be committed.
 
     Raises:
-        BadInput: over 64 KiB, or a draft that is about another case.
+        BadInput: over 64 KiB, a draft that is about another case, or one more than she may have of a case.
         NotFound: a case that she may not list; a draft that is not hers or not there.
         Forbidden: she may record in no group of the case.
 
@@ -50,6 +51,8 @@ def save_draft(
     if found is not None and found.version != version:
         current = {"version": found.version, "content": _opened(act, found)}
         return PreconditionFailed(extra={"current": current, "yours": new.content})
+    if found is None and _kept(act, new.case_id) >= MOST_DRAFTS:
+        raise bad_field("case_id", "too_many_drafts")
     following = 1 if version is None else version + 1
     place = Column.DRAFT.place(act.org_id, draft_id, following)
     values = {
@@ -90,7 +93,6 @@ def list_drafts(act: Act, case_id: UUID) -> DraftList:
         select(draft.c.id, draft.c.version, draft.c.saved_at)
         .where(draft.c.org_id == act.org_id, draft.c.member_id == act.member_id, draft.c.case_id == case_id)
         .order_by(draft.c.saved_at.desc(), draft.c.id.desc())
-        .limit(LIST_LIMIT)
     ).all()
     act.unit.touched()
     _record(act, "draft.list", decision, case_id, [(row.id, row.version) for row in rows])
@@ -117,6 +119,13 @@ def _find(act: Act, draft_id: UUID) -> Row[Any] | None:
     if found is not None and found.member_id != act.member_id:
         raise _absent(draft_id)
     return found
+
+
+def _kept(act: Act, case_id: UUID) -> int:
+    """How many drafts of hers there are about a case."""
+    hers = (draft.c.org_id == act.org_id, draft.c.member_id == act.member_id, draft.c.case_id == case_id)
+    query = select(func.count()).select_from(draft).where(*hers)
+    return int(act.unit.connection.execute(query).scalar_one())
 
 
 def _require_own(act: Act, draft_id: UUID) -> Row[Any]:

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import delete, select, text, update
 
 from casework.cases.tables import assignment, case_file
+from casework.drafts import service
 from casework.drafts.tables import draft
 from tests.casework.centre import CANARY, Centre, Client
 from tests.casework.story import denials, entries_of, open_case
@@ -240,3 +241,21 @@ async def test_a_draft_is_refused_where_its_form_is_wrong(centre: Centre) -> Non
         422,
         [{"field": "case_id", "code": "another_case"}],
     )
+
+
+async def test_one_draft_too_many_about_a_case_is_refused(
+    centre: Centre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "MOST_DRAFTS", 2)
+    social = await centre.sign_in("avec.social")
+    case, other = await open_case(social), await open_case(social)
+    mine = [await kept(social, case) for _ in range(2)]
+    refused = await save(social, str(uuid4()), case, NOTE)
+    assert refused.status_code == 422
+    assert refused.json()["errors"] == [{"field": "case_id", "code": "too_many_drafts"}]
+    # What is there is saved on, and another case has its own; one that is deleted makes room.
+    assert (await save(social, mine[0], case, NOTE, 1)).status_code == 200
+    await kept(social, other)
+    await social.request("DELETE", f"/drafts/{mine[1]}", 204)
+    await kept(social, case)
+    assert len((await social.get("/drafts", params={"case_id": case}))["items"]) == 2
