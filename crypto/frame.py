@@ -1,10 +1,8 @@
 """Field frames: one record of one group in one row, sealed under the case key."""
 
-from crypto.algorithms import CASE_ALGORITHMS
 from crypto.box import seal_box
 from crypto.dek import CaseKey
 from crypto.errors import PlaceRefused
-from crypto.header import Kind, read_header
 from crypto.padding import pad
 from crypto.place import Place
 
@@ -18,8 +16,3 @@ def seal_frame(key: CaseKey, place: Place, plaintext: bytes) -> bytes:
     if key.org != place.org:
         raise PlaceRefused("key of another organisation")
     return seal_box(key.aead, key.frame_header, place.encoded, pad(plaintext))
-
-
-def frame_generation(frame: bytes) -> int:
-    """Return the generation of the case key that a frame claims to be sealed under."""
-    return read_header(frame, Kind.UNDER_KEY, CASE_ALGORITHMS)[1]
