@@ -10,6 +10,7 @@ import click
 import httpx
 
 from casework.clock import Clock
+from casework.commands.asking import agrees
 from casework.commands.opening import CommandRefused
 from casework.commands.organisations import Login
 from casework.commands.progress import progress
@@ -134,7 +135,7 @@ def _is_there(row: int, at: datetime) -> bool:
         f"Ligne {row} : envoyée le {at.astimezone():%d/%m/%Y à %H:%M}, sans réponse. Cherchez cette personne dans "
         "vos dossiers avant de répondre."
     )
-    return click.confirm("Son dossier est-il déjà là ?")
+    return agrees("Son dossier est-il déjà là ?")
 
 
 def _count(number: int, noun: str) -> str:

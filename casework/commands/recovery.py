@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from casework.anchors import Anchors
 from casework.clock import Clock
+from casework.commands.asking import require_agreement
 from casework.commands.opening import CommandRefused, as_owner, as_owner_beside_shreds
 from casework.commands.organisations import Login, Member, positions_of, prepare_accounts
 from casework.commands.progress import progress
@@ -168,11 +169,9 @@ def share(org: str) -> None:
         f"Récupération de « {org} », avec le jeu de parts {fingerprint_words(bytes.fromhex(desk.mark))}."
     )
     click.echo(f"Code de cette récupération : {fingerprint_words(desk_code(public))}")
-    click.confirm("Est-ce le code affiché à l’écran qui l’a commencée ?", abort=True)
+    require_agreement("Est-ce le code affiché à l’écran qui l’a commencée ?")
     _tell_gifts(desk.gifts)
-    click.confirm(
-        "Sont-ce les personnes que vous avez décidées, et les mots que chacune vous a lus ?", abort=True
-    )
+    require_agreement("Sont-ce les personnes que vous avez décidées, et les mots que chacune vous a lus ?")
     click.echo("Rien ne s’affiche pendant la frappe. Les quatre premières lettres d’un mot suffisent.")
     mnemonic, facts = _type_share()
     handed = Handed(

@@ -136,6 +136,10 @@ def _read(answer: httpx.Response, expected: int, kind: type[T]) -> T:
         raise ImportRefused(f"--url : ce n’est pas le service attendu qui répond ({answer.status_code}).")
     if problem.code == "sign_in_refused":
         raise ImportRefused("Identifiant, mot de passe ou code incorrect.")
+    if problem.code == "bad_input":
+        raise ImportRefused(
+            "Ce qui est tapé n’a pas la forme attendue (le code a six chiffres). Relancez et retapez-le."
+        )
     raise ImportRefused(f"La connexion est refusée ({answer.status_code}, {problem.code}).")
 
 

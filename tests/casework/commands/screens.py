@@ -81,11 +81,11 @@ def open_screen(place: Place, *arguments: str) -> Screen:
 def type_share(place: Place, slug: str, share: str, code: str) -> Screen:
     """A holder compares the code and types her share, with its first four letters of each word."""
     screen = open_screen(place, "keys", "recover", "share", slug)
-    screen.wait_for("[y/N]")
+    screen.wait_for("[o/N]")
     assert code in screen.shown
-    screen.type("y")
-    screen.wait_for("[y/N]")
-    screen.type("y")
+    screen.type("o")
+    screen.wait_for("[o/N]")
+    screen.type("o")
     screen.wait_for("Mot 1 sur")
     screen.type(" ".join(word[:4] for word in share.split()))
     screen.end()

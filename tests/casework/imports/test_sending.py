@@ -291,10 +291,19 @@ async def test_of_several_roles_one_is_chosen_with_the_same_code(centre: Centre,
     assert asked == [["supervisor", "worker"]]
 
 
-@pytest.mark.parametrize(("password", "code"), [("wrong", "000000"), (PASSWORD, "000000")])
-async def test_a_refused_sign_in_says_so_and_echoes_nothing(centre: Centre, password: str, code: str) -> None:
+@pytest.mark.parametrize(
+    ("password", "code", "words"),
+    [
+        ("wrong", "000000", "incorrect"),
+        (PASSWORD, "000000", "incorrect"),
+        (PASSWORD, "12 34", "le code a six chiffres"),
+    ],
+)
+async def test_a_refused_sign_in_says_so_and_echoes_nothing(
+    centre: Centre, password: str, code: str, words: str
+) -> None:
     asker = Asker("avec.social", password, lambda: code, lambda roles: roles[0])
-    with pytest.raises(ImportRefused, match="incorrect") as refused:
+    with pytest.raises(ImportRefused, match=words) as refused:
         async with session(centre.http, asker):
             pass
     assert password not in str(refused.value)
