@@ -27,14 +27,30 @@ async def sweep(deployment: Deployment) -> None:
     Behind the wall each organisation is entered in turn. What the counters refused is told to the journal first.
     Each directory is read anew: what another process certified (a drop key, a removal) is known within the period.
     """
+    each: tuple[Callable[[UnitOfWork, UUID], None], ...] = (
+        partial(_learn_directory, deployment),
+        sessions.forget_expired,
+        sessions.forget_step_ups,
+        idempotency.forget_old,
+    )
     for org_id in tuple(deployment.slugs):
-        await deployment.database.unit(partial(_learn_directory, deployment, org_id=org_id))
-        await deployment.database.unit(partial(sessions.forget_expired, org_id=org_id))
-        await deployment.database.unit(partial(sessions.forget_step_ups, org_id=org_id))
-        await deployment.database.unit(partial(idempotency.forget_old, org_id=org_id))
-    await finish_erasures(deployment)
-    await destroy_old_halves(deployment)
-    await deployment.database.unit(lambda unit: limits.tell_and_forget(deployment, unit))
+        for work in each:
+            await _try(deployment.database.unit(partial(_of, work, org_id)))
+    await _try(finish_erasures(deployment))
+    await _try(destroy_old_halves(deployment))
+    await _try(deployment.database.unit(partial(limits.tell_and_forget, deployment)))
+
+
+async def _try(work: Awaitable[object]) -> None:
+    """What fails for one organisation, or while the database is away, keeps nothing else from its turn."""
+    try:
+        await work
+    except Exception as error:  # noqa: BLE001 - said here, and tried again in a minute
+        log.error("sweep_failed", error=type(error).__name__)
+
+
+def _of(work: Callable[[UnitOfWork, UUID], None], org_id: UUID, unit: UnitOfWork) -> None:
+    work(unit, org_id)
 
 
 def _learn_directory(deployment: Deployment, unit: UnitOfWork, org_id: UUID) -> None:
@@ -60,14 +76,8 @@ class Upkeep:
 
     async def _run(self) -> None:
         # What a kill left half erased is finished at once.
-        await self._try(finish_erasures)
+        await _try(finish_erasures(self._deployment))
         while True:
             # First the wait: a service that starts has people waiting.
             await asyncio.sleep(PERIOD_SECONDS)
-            await self._try(sweep)
-
-    async def _try(self, work: Callable[[Deployment], Awaitable[None]]) -> None:
-        try:
-            await work(self._deployment)
-        except Exception as error:  # noqa: BLE001 - the timer must outlive a database that goes away
-            log.error("sweep_failed", error=type(error).__name__)
+            await _try(sweep(self._deployment))

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from casework.organisations.removal import remove
 from casework.organisations.rotation import Order, rotate
 from casework.organisations.tables import key_directory
 from casework.outages import CommitFailed
+from casework.upkeep import sweep
 from crypto.algorithms import Algorithm, CaseMinimum
 from crypto.directory import Floor
 from crypto.directory_entries import EntrySigner, MinimumBody, sign_entry
@@ -114,6 +116,22 @@ async def test_what_another_process_appended_cannot_be_taken_back(
         await change(centre, other)
     await roll_back(centre, floor_of(centre).epoch - 1)
     await social.refused("GET", "/me", 500, DAMAGED)
+
+
+async def test_a_directory_that_was_put_back_keeps_the_sweep_from_no_other_organisation(
+    centre: Centre,
+) -> None:
+    await centre.sign_in("avec.social")
+    await centre.sign_in("cidff.jurist")
+    async with another_process(centre) as other:
+        await _remove(centre, other)
+    await roll_back(centre, floor_of(centre).epoch - 1)
+    centre.clock.offset += timedelta(hours=11)
+    with capture_logs() as logs:
+        await sweep(centre.deployment)
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["sweep_failed"]
+    left = await centre.dba(lambda connection: connection.execute(select(session.c.id)).all())
+    assert left == []
 
 
 async def test_an_un_naming_that_was_taken_back_opens_nothing_at_another_process(centre: Centre) -> None:
