@@ -12,7 +12,6 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from pathlib import Path
-from typing import Any, NoReturn
 from uuid import uuid4
 
 import httpx
@@ -27,10 +26,7 @@ from audit.state import SignerState
 from audit.tables import DEPLOYMENT_LOG
 from casework.backups import Part
 from casework.clock import Clock
-from casework.commands import backup as backup_command
-from casework.copying import destroying
 from casework.deployment import make_database
-from casework.dumps import DumpFailed
 from casework.identity.tables import session
 from casework.settings import from_environment
 from casework.shreds import ShredStore
@@ -434,47 +430,6 @@ def test_check_names_a_log_that_was_rolled_back(founded: Place) -> None:
     state.write_text(json.dumps(content))
     ran = founded.run("check")
     assert (ran.code, "✗ journal centre.example.org/avec" in ran.out) == (1, True), ran
-
-
-def test_a_backup_is_journaled_and_says_where_the_pepper_belongs(founded: Place) -> None:
-    make_key(founded)
-    folder = founded.folder / "b"
-    folder.mkdir()
-    ran = founded.run("backup", folder)
-    assert "CASEWORK_PEPPER_FILE" in ran.out
-    founded.integrate()
-    assert _journaled(founded) == ["backup.begin", "backup.create"]
-
-
-def _journaled(place: Place) -> list[str]:
-    place.integrate()
-    query = select(tables.entry.c.action).where(tables.entry.c.action.like("backup.%"))
-    return sorted(read(place, lambda connection: connection.scalars(query).all()))
-
-
-def test_a_backup_that_failed_is_not_journaled_as_made(
-    founded: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """And what could be seen before the beginning is not journaled at all."""
-    make_key(founded)
-    folder = founded.folder / "b"
-    folder.mkdir()
-    if "CASEWORK_OWNER_URL" in founded.environment:
-        assert founded.run("backup", folder, CASEWORK_OWNER_URL="").code != 0
-        assert _journaled(founded) == []
-
-    def fail(*_: Any) -> NoReturn:
-        # The lock is held: what a renewal replaces stays until the backup is over.
-        with destroying(founded.state) as no_backup_runs:
-            assert not no_backup_runs
-        raise DumpFailed("pg_dump")
-
-    monkeypatch.setattr(backup_command, "copy_of", fail)
-    assert founded.run("backup", folder).code != 0
-    assert _journaled(founded) == ["backup.begin"]
-    assert list(folder.iterdir()) == []
-    with destroying(founded.state) as no_backup_runs:
-        assert no_backup_runs
 
 
 @on_sqlite
