@@ -122,10 +122,14 @@ class Act:
 
     def require_if_stepped_up(self, action: Action) -> None:
         """Raise Forbidden unless with a step-up and a reason she could do this: to look at it asks less."""
-        context = replace(self._with_reason(reason=True), step_up=True)
-        decision = self.engine.decide_org(self.asker, action, context)
+        decision = self.decide_if_stepped_up(action)
         if not decision.allowed:
             raise refusal(action, decision, hidden=False)
+
+    def decide_if_stepped_up(self, action: Action) -> Decision:
+        """Whether with a step-up and a reason she could do this in her organisation."""
+        context = replace(self._with_reason(reason=True), step_up=True)
+        return self.engine.decide_org(self.asker, action, context)
 
     def require_in_some_case(
         self, action: Action, *, reason: bool = False, tried: dict[str, str] | None = None

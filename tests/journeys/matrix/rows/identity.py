@@ -125,6 +125,7 @@ ROWS = (
                 LikeAssigned("a restricted case of hers would be hers to assign, and names colleagues")
             ),
             **without_content(forbidden("case.assign")),
+            Actor.CUSTODIAN: allowed(because="she manages the accounts of one organisation, by these ids"),
             Actor.ASSIGNED: allowed(because="it names the colleagues of one organisation, and no person"),
         },
         fields="items items.id items.login items.role items.professions items.active",
