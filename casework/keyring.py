@@ -17,7 +17,7 @@ from casework.database import UnitOfWork
 from casework.organisations.tables import drop_key, key_directory, key_grant
 from casework.statements import run_hot
 from crypto.dek import CaseKey, adopt_dek, dek_row_key_number, unwrap_dek
-from crypto.directory import Directory, verify_directory
+from crypto.directory import Directory, Floor, verify_directory
 from crypto.directory_entries import DirectoryEntry
 from crypto.drop import DropPrivate, DropPublic, unwrap_drop_private
 from crypto.errors import DirectoryFault, DirectoryRefused
@@ -64,6 +64,15 @@ class Directories:
 
         """
         return self._anchors.root(org_id)
+
+    def floor(self, org_id: UUID) -> Floor:
+        """The newest state of an organisation's directory that some process of the machine saw committed.
+
+        Raises:
+            AnchorMissing: the state directory does not know the organisation.
+
+        """
+        return self._anchors.floor(org_id)
 
     def known(self, unit: UnitOfWork, org_id: UUID) -> Directory:
         """The directory as this process last saw it, unless some process of the machine has seen a newer one.

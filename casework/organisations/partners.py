@@ -180,8 +180,11 @@ def remember_partner(
 def _newest(connection: Connection, directories: Directories, row: Row[Any]) -> Partner:
     """The partner with what its directory says now: to a drop key that it has destroyed nothing must be sealed.
 
-    What is newer than the stored chain continues it, or is refused; then it is remembered.
+    What is newer than the stored chain continues it, or is refused; then it is remembered. What is older than what
+    the partner's own members saw committed was put back, and is refused as it is there.
     """
+    # First the floor: what it names was committed before, so this unit must find it.
+    floor = directories.floor(row.partner_id)
     if connection.dialect.name == "postgresql":
         columns = (column("epoch", Integer), column("entry", LargeBinary))
         found = func.partner_entries(row.partner_id).table_valued(*columns)
@@ -191,11 +194,12 @@ def _newest(connection: Connection, directories: Directories, row: Row[Any]) -> 
         later = select(key_directory.c.entry).where(*newer).order_by(key_directory.c.epoch)
     entries = [DirectoryEntry.from_bytes(bytes(entry)) for entry in connection.execute(later).scalars()]
     chain = bytes(row.chain)
-    if not entries:
-        return _verified(directories, row, chain)
-    chain = encode_chain([*decode_chain(chain), *entries])
+    if entries:
+        chain = encode_chain([*decode_chain(chain), *entries])
     partner = _verified(directories, row, chain)
-    _remember_chain(connection, row, chain, partner.directory)
+    partner.directory.require_floor(floor)
+    if entries:
+        _remember_chain(connection, row, chain, partner.directory)
     return partner
 
 

@@ -28,7 +28,7 @@ from tests.casework.administrator import Administrator
 from tests.casework.centre import PASSWORD, Centre, Client
 from tests.casework.organisations.test_rotation import CUSTODIAN, SOCIAL, another_process
 from tests.casework.restricted import restrict, restricted_case, unname
-from tests.casework.story import open_case
+from tests.casework.story import handoff, open_case
 
 DAMAGED = "sealed_data_damaged"
 HIGHER = CaseMinimum(Algorithm.AES_256_GCM_SIV, Algorithm.AES_256_GCM)
@@ -132,6 +132,18 @@ async def test_a_directory_that_was_put_back_keeps_the_sweep_from_no_other_organ
     assert [line["event"] for line in logs if line["log_level"] == "error"] == ["sweep_failed"]
     left = await centre.dba(lambda connection: connection.execute(select(session.c.id)).all())
     assert left == []
+
+
+async def test_nothing_is_sealed_to_a_partner_whose_directory_was_put_back(centre: Centre) -> None:
+    """Hers and the copy that the sender keeps of it: an older drop key, say, would be named again."""
+    jurist = await centre.sign_in("cidff.jurist")
+    case = await open_case(jurist, "legal")
+    path, draft = f"/cases/{case}/handoffs", handoff("identity", "legal", to="avec")
+    await jurist.post(path, draft)
+    async with another_process(centre) as other:
+        await raise_minimum(other, centre.org("avec"), CUSTODIAN, HIGHER)
+    await roll_back(centre, floor_of(centre).epoch - 1)
+    await jurist.refused("POST", path, 500, DAMAGED, json=draft)
 
 
 async def test_an_un_naming_that_was_taken_back_opens_nothing_at_another_process(centre: Centre) -> None:
