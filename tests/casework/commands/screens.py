@@ -37,13 +37,15 @@ class Screen:
     terminal: int
     shown: str = ""
     code: int | None = None
+    # Where what was waited for last ended: what follows may have been read with it.
+    _waited_to: int = 0
 
     def wait_for(self, words: str) -> None:
         """Read until these words stand on the screen, after what was waited for before."""
         until = time.monotonic() + _PATIENCE
-        seen = len(self.shown)
-        while words not in self.shown[seen:]:
+        while (found := self.shown.find(words, self._waited_to)) < 0:
             assert self._read(until), self.shown
+        self._waited_to = found + len(words)
 
     def type(self, line: str) -> None:
         os.write(self.terminal, line.encode() + b"\n")
