@@ -10,6 +10,7 @@ from casework.identity.renewals import Kind
 from casework.identity.tables import account, membership, renewal, session
 from casework.identity.totp import open_seed
 from casework.identity.wrapping import is_right
+from casework.rights.erasing import renew_proofs
 from crypto.errors import PepperRefused
 from crypto.password import stretch
 from crypto.pepper import FileKeyProvider, Peppers
@@ -36,7 +37,7 @@ def restart(centre: Centre) -> None:
 
 
 async def rotate(centre: Centre) -> Rotated:
-    rotated = await rotate_pepper(centre.deployment, provider(centre))
+    rotated = await rotate_pepper(centre.deployment, provider(centre), renew_proofs)
     restart(centre)
     return rotated
 
@@ -104,7 +105,7 @@ async def test_a_rotation_that_was_killed_goes_on_and_nobody_is_kept_out_meanwhi
     # Killed after its commit, before the files were.
     interrupted = KilledBeforeTheFiles(provider(centre).path)
     with pytest.raises(Killed):
-        await rotate_pepper(centre.deployment, interrupted)
+        await rotate_pepper(centre.deployment, interrupted, renew_proofs)
     restart(centre)
     assert centre.deployment.pepper == before
     assert (await (await centre.sign_in("avec.jurist")).get("/me"))["compartments"]
