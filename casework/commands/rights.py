@@ -114,8 +114,7 @@ def approve(request: UUID, basis: str) -> Callable[[Session], Awaitable[None]]:
         _require(answer, HTTPStatus.OK)
         click.echo(_in_words(msgspec.json.decode(answer.content, type=RequestView)))
         # Not read from the answer: whoever writes to the database could have put another one there.
-        case = click.prompt("Numéro du dossier à effacer", type=click.UUID)
-        body = {"case_id": case, "basis": basis}
+        body = {"case_id": _ask_case(), "basis": basis}
         await _post(signed_in, f"{_REQUESTS}/{request}/approval", body)
         click.echo("Effacé. Le certificat : casework rights certificate " + str(request))
 
@@ -179,6 +178,16 @@ def sweep(*, is_dry_run: bool) -> None:
             "retrouvée, aurait encore besoin de ces moitiés."
         ) from None
     click.echo(f"Dossiers sans base : {found}{' (rien n’a été détruit)' if is_dry_run else ''}.")
+
+
+def _ask_case() -> UUID:
+    """Ask until it is a number: click's own type would show again, in English, what was typed."""
+    while True:
+        typed = click.prompt("Numéro du dossier à effacer", type=str)
+        try:
+            return UUID(typed.strip())
+        except ValueError:
+            click.echo("Ce n’est pas un numéro de dossier : tapez-le à nouveau.")
 
 
 def _in_words(view: RequestView) -> str:

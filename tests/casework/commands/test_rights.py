@@ -112,10 +112,12 @@ def erase(place: Place, url: str, case: str, steps: int = 1) -> Ran:
     answers = f"{code(place, 'avec.dpo')}\n{case}\n"
     own = typed(place, url, "avec.dpo", "approve", request, "--basis", "unlawful", answers=answers)
     assert (own.code, own.err) == (1, "Certaines informations sont à corriger.\n"), own
-    answers = f"{code(place, 'avec.dpo', 1)}\n{case}\n"
+    answers = f"{code(place, 'avec.dpo', 1)}\nSoraya\n{case}\n"
     approved = typed(place, url, "avec.dpo", "approve", request, "--basis", "objection", answers=answers)
     assert approved.code == 0, approved
-    # The number is not shown: it is asked for.
+    # What is no number is asked for again, and not shown; nor is the number.
+    again = ("tapez-le à nouveau" in approved.out, "Soraya" in approved.out + approved.err)
+    assert again == (True, False), approved
     shown = ("Elle le demande." in approved.out, BASES[Basis.OBJECTION] in approved.out, case in approved.out)
     assert shown == (True, True, False), approved
     return approved
