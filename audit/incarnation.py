@@ -9,12 +9,14 @@ is what all incarnations of one log share.
 """
 
 import re
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, delete, insert, select, update
 
 from audit import tables
-from audit.checkpoint import Checkpoint
+from audit.checkpoint import Checkpoint, VerificationKey
 from audit.errors import JournalRefused
 from audit.nodes import stored_frontier
 from audit.triggers import create_triggers
@@ -27,6 +29,11 @@ _MARK = re.compile(r"~[0-9]{14}(?=/|\Z)")
 def unmarked(origin: str) -> str:
     """What the origins of every incarnation of one log have in common."""
     return _MARK.sub("", origin)
+
+
+def keys_under(origin: str, keys: Iterable[VerificationKey]) -> list[VerificationKey]:
+    """`keys` as they sign for `origin`: a log keeps its key when a restore gives it another origin."""
+    return [replace(key, name=origin) if unmarked(key.name) == unmarked(origin) else key for key in keys]
 
 
 def marked(name: str, stamp: str) -> str:

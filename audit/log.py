@@ -149,7 +149,7 @@ def newest_time(connection: Connection, log: bytes) -> int | None:
 
 
 def prove_inclusion(connection: Connection, log: bytes, entry_id: str) -> str:
-    """The tlog-proof of an entry against the newest checkpoint.
+    """The tlog-proof of an entry against the newest checkpoint; the entry's bytes go with it.
 
     Raises:
         EntryNotFound: see `find_entry`.
@@ -157,11 +157,11 @@ def prove_inclusion(connection: Connection, log: bytes, entry_id: str) -> str:
         JournalRefused: a stored hash is missing.
 
     """
-    index = find_entry(connection, log, entry_id).index
+    found = find_entry(connection, log, entry_id)
     note = latest_checkpoint(connection, log)
     size = parse_checkpoint(note).checkpoint.size
-    proof = inclusion_proof(index, size, stored_nodes(connection, log))
-    return str(Receipt(index, tuple(proof), note))
+    proof = inclusion_proof(found.index, size, stored_nodes(connection, log))
+    return str(Receipt(found.index, tuple(proof), note, found.raw))
 
 
 def prove_consistency(connection: Connection, log: bytes, old: int) -> tuple[list[bytes], str]:

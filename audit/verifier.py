@@ -7,7 +7,7 @@ ever valid, because a bundle must not vouch for itself.
 
 import heapq
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -25,7 +25,7 @@ from audit.continuity import Continuity
 from audit.entry import Entry, Outcome
 from audit.errors import EntryRefused, NoteRefused
 from audit.evidence import Evidence, EvidenceMissing, EvidenceRefused, NodeName, Tile, review_columns
-from audit.incarnation import RESTORED_ACTION, is_earlier, unmarked
+from audit.incarnation import RESTORED_ACTION, is_earlier, keys_under, unmarked
 from audit.opened_bundle import OpenedBundle
 from audit.stored import StoredLog
 from audit.tree import EMPTY_ROOT, Frontier, leaf_hash
@@ -194,14 +194,8 @@ class _Verification:
             yield _Head(head.size, head.root, self._is_signed(note), head.origin)
 
     def _is_signed(self, note: SignedCheckpoint) -> bool:
-        origin = note.checkpoint.origin
-        # A log keeps its key when a restore gives it another origin.
-        keys = [
-            replace(key, name=origin) if unmarked(key.name) == unmarked(origin) else key
-            for key in self._trust.keys
-        ]
         try:
-            verify_checkpoint(note, keys, self._verify)
+            verify_checkpoint(note, keys_under(note.checkpoint.origin, self._trust.keys), self._verify)
         except NoteRefused:
             self._unsigned_head = True
             return False

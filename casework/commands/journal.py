@@ -10,10 +10,12 @@ from sqlalchemy import Connection
 
 from audit.bundle import write_bundle
 from audit.checkpoint import Checkpoint, VerificationKey, parse_checkpoint
-from audit.errors import NoteRefused
+from audit.entry import Entry
+from audit.errors import EntryRefused, NoteRefused, ProofRefused
 from audit.log import latest_checkpoint
+from audit.receipt import Receipt, verify_receipt
 from audit.tables import DEPLOYMENT_LOG
-from audit.verdict import Report
+from audit.verdict import Report, Verdict
 from audit.verifier import Progress, Trust, verify_bundle, verify_database
 from casework.clock import Clock, microseconds
 from casework.commands.opening import CommandRefused, with_database
@@ -117,6 +119,33 @@ def verify(
             report = _verify_stored(str(org), trust, advance)
     click.echo(_as_json(report) if as_json else _as_text(report))
     ctx.exit(report.exit_code)
+
+
+@audit.command(
+    help="Vérifie un reçu (FICHIER, une preuve tlog-proof avec son écriture), sans réseau ni réglage. Codes de"
+    " sortie : 0 l’écriture est au journal, 20 le reçu ne contient pas l’écriture, 30 le reçu ne prouve rien."
+)
+@click.argument("path", metavar="FICHIER", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--key", type=VerificationKeyType(), required=True, help="Clé imprimée à la création de l’organisation."
+)
+@click.pass_context
+def receipt(ctx: click.Context, path: Path, key: VerificationKey) -> None:
+    try:
+        text = path.read_text("utf-8")
+        raw = Receipt.parse(text).entry
+        if raw is None:
+            click.echo("Le reçu ne contient pas l’écriture qu’il prouve.")
+            ctx.exit(Verdict.INCOMPLETE)
+        head, index = verify_receipt(text, raw, [key], verify_signature)
+        entry = Entry.from_bytes(raw)
+    except (UnicodeDecodeError, ProofRefused, NoteRefused, EntryRefused):
+        click.echo(
+            "Ce reçu ne prouve rien : il est malformé, d’une autre clé, ou ne mène pas à son écriture."
+        )
+        ctx.exit(Verdict.INCONSISTENT)
+    click.echo(f"Journal : {head.origin}, {head.size} écritures")
+    click.echo(f"L’écriture n° {index} ({entry.id}, {entry.action}) y est inscrite.")
 
 
 def _verify_stored(org: str, trust: Trust, advance: Progress) -> Report:

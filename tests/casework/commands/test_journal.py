@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -9,6 +10,9 @@ import pytest
 from sqlalchemy import Connection, text
 
 from audit.checkpoint import NoteSigner, parse_checkpoint
+from audit.log import Filters, prove_inclusion
+from audit.log import entries as newest
+from audit.receipt import Receipt
 from crypto.signing import SigningKey
 from tests.casework.commands.place import NAME, Place, run, start
 from tests.casework.commands.test_organisations import id_of, read
@@ -128,3 +132,23 @@ def test_an_unknown_organisation_has_no_journal(founded: Place) -> None:
         ran = founded.run("audit", *command)
         assert (ran.code, ran.err.startswith("ORG")) == (1, True)
     assert not (founded.folder / "x").exists()
+
+
+def test_a_receipt_verifies_with_no_setting_at_all(founded: Place) -> None:
+    """What an act of weight returns: it proves its own entry under the log's key, and nothing else."""
+    org = id_of(founded, "avec").bytes
+    stored = read(founded, lambda connection: newest(connection, org, Filters(), limit=1).entries[0])
+    proof = read(founded, lambda connection: prove_inclusion(connection, org, stored.entry.id))
+    file, other = founded.folder / "receipt", founded.folder / "other"
+    file.write_text(proof)
+    ran = run("audit", "receipt", file, "--key", founded.key("avec"), environment={})
+    assert (ran.code, stored.entry.id in ran.out) == (0, True)
+    assert run("audit", "receipt", file, "--key", founded.key("cidff"), environment={}).code == 30
+    receipt = Receipt.parse(proof)
+    for changed, code in (
+        (str(replace(receipt, entry=None)), 20),
+        (str(replace(receipt, entry=stored.raw + b" ")), 30),
+        ("no receipt", 30),
+    ):
+        other.write_text(changed)
+        assert run("audit", "receipt", other, "--key", founded.key("avec"), environment={}).code == code
