@@ -4,6 +4,8 @@
     checkpoints              every earlier note by ascending size, each after its length (uint16, big-endian)
     tile/<L>/<N>[.p/<W>]     hashes of level 8·L
     tile/entries/<N>[.p/<W>] entries, each after its length (uint16, big-endian)
+    rollup/leaf              the newest head of this log that was rolled up, where one was
+    rollup/proof             the tlog-proof of that leaf, up to a roll-up that witnesses have signed
 
 Entry bundles below the pruned index are absent. A database from which rows were taken still gives a bundle:
 a missing entry has length 0 and a missing hash is zeros, which no entry and no hash is, so that the verifier
@@ -20,11 +22,14 @@ from sqlalchemy import Connection
 from audit.checkpoint import parse_checkpoint
 from audit.errors import NothingPublished
 from audit.evidence import TILE_HEIGHT, TILE_WIDTH, EvidenceMissing, NodeName
+from audit.rollup import prove_rolled_up
 from audit.stored import StoredLog
 from audit.tree import HASH_BYTES
 
 CHECKPOINT = "checkpoint"
 CHECKPOINTS = "checkpoints"
+ROLLUP_LEAF = "rollup/leaf"
+ROLLUP_PROOF = "rollup/proof"
 LENGTH_BYTES = 2
 MAX_LENGTH = 65_535
 MISSING_HASH = bytes(HASH_BYTES)
@@ -63,6 +68,10 @@ def write_bundle(connection: Connection, log: bytes, out: Path | BinaryIO) -> No
         with bundle.open(_member(CHECKPOINTS), "w", force_zip64=True) as member:
             for earlier in stored.earlier():
                 member.write(_prefixed(earlier.encode()))
+        rolled_up = prove_rolled_up(connection, log)
+        if rolled_up is not None:
+            bundle.writestr(_member(ROLLUP_LEAF), rolled_up.leaf)
+            bundle.writestr(_member(ROLLUP_PROOF), rolled_up.proof)
         minimum = stored.minimum_index()
         level_one: dict[NodeName, bytes] = {}
         for tile in stored.tiles(size):

@@ -92,10 +92,11 @@ class NoteSigner:
 
     name: str
     signer: Signer
+    type: SignatureType = SignatureType.ED25519
 
     @property
     def key(self) -> VerificationKey:
-        return VerificationKey(self.name, self.signer.public)
+        return VerificationKey(self.name, self.signer.public, self.type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +170,18 @@ def parse_checkpoint(note: str) -> SignedCheckpoint:
     return SignedCheckpoint(_parse_text(text), signatures)
 
 
+def parse_text(text: str) -> Checkpoint:
+    """The head whose `Checkpoint.text` this is.
+
+    Raises:
+        NoteRefused: it is no head's.
+
+    """
+    if not text.endswith("\n"):
+        raise NoteRefused("a checkpoint's lines end with a newline")
+    return _parse_text(text[:-1])
+
+
 def verify_checkpoint(note: SignedCheckpoint, keys: Iterable[VerificationKey], verify: Verify) -> None:
     """At least one of the log's keys has signed, and none of them has a signature that fails.
 
@@ -209,6 +222,16 @@ def verify_cosignature(note: SignedCheckpoint, witness: VerificationKey, verify:
             _verify_one(verify, witness, message, line.signature[TIMESTAMP_BYTES:])
             return timestamp
     raise NoteRefused("the witness has not signed")
+
+
+def cosign(checkpoint: Checkpoint, witness: NoteSigner, timestamp: int) -> str:
+    """The signature line of a witness (C2SP tlog-cosignature v1), its newline included.
+
+    `timestamp` is POSIX seconds: the moment at which no larger head of this log was known to the witness.
+    """
+    message = f"cosignature/v1\ntime {timestamp}\n{checkpoint.text}".encode()
+    signature = timestamp.to_bytes(TIMESTAMP_BYTES) + witness.signer.sign(message)
+    return f"— {witness.name} {_to_base64(witness.key.key_id + signature)}\n"
 
 
 def _verify_one(verify: Verify, key: VerificationKey, message: bytes, signature: bytes) -> None:

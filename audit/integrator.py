@@ -51,6 +51,11 @@ def open_log(connection: Connection, log: bytes, origin: str) -> None:
     connection.execute(insert(tables.log), {"log": log, "origin": origin, "size": 0, "pruned": 0})
 
 
+def log_is_open(connection: Connection, log: bytes) -> bool:
+    """Whether the log was begun, under whatever name."""
+    return connection.execute(select(tables.log.c.size).where(tables.log.c.log == log)).first() is not None
+
+
 def integrate(
     connection: Connection,
     signers: Mapping[bytes, Sequence[NoteSigner]],
@@ -71,7 +76,7 @@ def integrate(
         StateRefused: the signer's state is unreadable.
 
     """
-    if not _is_elected(connection):
+    if not is_elected(connection):
         return []
     inbox = tables.inbox
     waiting = connection.execute(
@@ -92,7 +97,7 @@ def integrate(
     return pending
 
 
-def _is_elected(connection: Connection) -> bool:
+def is_elected(connection: Connection) -> bool:
     """Whether this transaction may integrate. SQLite has one writer as it is."""
     if connection.dialect.name != "postgresql":
         return True
@@ -113,19 +118,35 @@ def _grow(
     if head is None:
         raise JournalRefused(log, "the log is not open")
     parsed = [_read(log, raw, head.origin) for raw in raws]
-    published = _published(state, log, head.origin, head.size)
+    published = published_head(state, log, head.origin, head.size)
     frontier = stored_frontier(connection, log, head.size)
-    _write_hashes(connection, log, frontier, raws, execute)
+    write_hashes(connection, log, frontier, [leaf_hash(raw) for raw in raws], execute)
     try:
         _write_entries(connection, log, head.size, parsed, raws)
     except IntegrityError:
         # Two entries of one id; the driver's own message would show rows.
         raise JournalRefused(log, "the inbox holds an entry whose id is taken") from None
     _write_subjects(connection, log, head.size, parsed, execute)
-    connection.execute(update(table).where(table.c.log == log), {"size": frontier.size})
     checkpoint = Checkpoint(head.origin, frontier.size, frontier.root())
+    return sign_head(connection, log, checkpoint, published, signers)
+
+
+def sign_head(
+    connection: Connection,
+    log: bytes,
+    checkpoint: Checkpoint,
+    published: Checkpoint | None,
+    signers: Sequence[NoteSigner],
+) -> Pending:
+    """Let the log have this head, whose hashes are written, and sign it.
+
+    Raises:
+        JournalRefused: it does not continue the head that was published last.
+
+    """
+    connection.execute(update(tables.log).where(tables.log.c.log == log), {"size": checkpoint.size})
     if published is not None:
-        _verify_continues(connection, log, published, checkpoint)
+        verify_continues(connection, log, published, checkpoint)
     note = sign_checkpoint(checkpoint, signers)
     connection.execute(insert(tables.checkpoint), {"log": log, "size": checkpoint.size, "note": note})
     return Pending(log, checkpoint, note)
@@ -141,8 +162,19 @@ def _read(log: bytes, raw: bytes, origin: str) -> Entry:
     return entry
 
 
-def _published(state: SignerState, log: bytes, origin: str, size: int) -> Checkpoint | None:
-    """What the state says of the log; a new one the state learns of before anything is signed."""
+def hold_off(connection: Connection) -> None:
+    """Until this transaction ends nobody integrates; waits for who does at this moment."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(ADVISORY_LOCK)))
+
+
+def published_head(state: SignerState, log: bytes, origin: str, size: int) -> Checkpoint | None:
+    """What the state says of the log; a new one the state learns of before anything is signed.
+
+    Raises:
+        JournalRefused: the log has leaves and the state does not know it, or fewer than were published.
+
+    """
     if not state.knows(origin):
         if size:
             raise JournalRefused(log, "the log has entries and the signer's state does not know it")
@@ -153,21 +185,27 @@ def _published(state: SignerState, log: bytes, origin: str, size: int) -> Checkp
     return last
 
 
-def _verify_continues(connection: Connection, log: bytes, old: Checkpoint, new: Checkpoint) -> None:
-    proof = consistency_proof(old.size, new.size, stored_nodes(connection, log))
+def verify_continues(connection: Connection, log: bytes, old: Checkpoint, new: Checkpoint) -> None:
+    """Prove from the stored hashes that the tree of head `new` begins with that of `old`.
+
+    Raises:
+        JournalRefused: it does not.
+
+    """
     try:
+        proof = consistency_proof(old.size, new.size, stored_nodes(connection, log))
         verify_consistency(old.size, new.size, old.root, new.root, proof)
     except ProofRefused as error:
         raise JournalRefused(log, f"the log is not the one that was published at size {old.size}") from error
 
 
-def _write_hashes(
-    connection: Connection, log: bytes, frontier: Frontier, raws: Sequence[bytes], execute: Execute
+def write_hashes(
+    connection: Connection, log: bytes, frontier: Frontier, added: Sequence[bytes], execute: Execute
 ) -> None:
+    """Append the leaf hashes `added` to the tree, and the subtrees that they complete."""
     leaves: list[dict[str, bytes | int]] = []
     subtrees: list[dict[str, bytes | int]] = []
-    for raw in raws:
-        leaf = leaf_hash(raw)
+    for leaf in added:
         leaves.append({"log": log, "idx": frontier.size, "hash": leaf})
         subtrees += [
             {"log": log, "level": level, "idx": index, "hash": node}

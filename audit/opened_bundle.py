@@ -13,6 +13,8 @@ from audit.bundle import (
     LENGTH_BYTES,
     MAX_LENGTH,
     MISSING_HASH,
+    ROLLUP_LEAF,
+    ROLLUP_PROOF,
     tile_path,
     upper_tiles,
 )
@@ -115,7 +117,7 @@ class OpenedBundle:
         # First a bound: the size stands in a note that nobody may have signed.
         if size > len(self._members) * TILE_WIDTH:
             raise EvidenceMissing("l’archive est plus petite que son point de contrôle ne le dit")
-        expected = {CHECKPOINT, CHECKPOINTS}
+        expected = {CHECKPOINT, CHECKPOINTS, ROLLUP_LEAF, ROLLUP_PROOF}
         for first in range(0, size, TILE_WIDTH):
             index, width = first // TILE_WIDTH, min(TILE_WIDTH, size - first)
             expected.add(tile_path(0, index, width))

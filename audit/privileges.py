@@ -13,6 +13,9 @@ _ALL = ("audit_inbox", *_READ, "audit_detail")
 # The subselect lets the planner read the setting once a statement and not once a row.
 _OWN_LOG = "log = (SELECT decode(replace(current_setting('casework.org', true), '-', ''), 'hex'))"
 
+_OF_THE_ROLLUP = ("audit_log", "audit_leaf", "audit_subtree", "audit_checkpoint")
+_ROLLUP = f"log = decode('{'ff' * 16}', 'hex')"
+
 
 def create_roles() -> tuple[str, ...]:
     """Make both roles unless the cluster has them; a concurrent migration of another database may win."""
@@ -47,3 +50,30 @@ def grant_privileges() -> tuple[str, ...]:
             for table in ("audit_inbox", *_READ)
         ),
     )
+
+
+def grant_rollup_privileges() -> tuple[str, ...]:
+    """The roll-up log is everybody's: hashes, and heads of it that witnesses signed. Which head a leaf is, is not:
+    an organisation reads that of its own log alone.
+    """
+    tables = ("audit_rollup", "audit_cosignature")
+    return (
+        *(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY" for table in tables),
+        f"GRANT SELECT ON {', '.join(tables)} TO {APP_ROLE}",
+        f"CREATE POLICY app_read ON audit_rollup FOR SELECT TO {APP_ROLE} USING ({_OWN_LOG})",
+        f"CREATE POLICY app_read ON audit_cosignature FOR SELECT TO {APP_ROLE} USING (true)",
+        *(
+            f"CREATE POLICY app_read_rollup ON {table} FOR SELECT TO {APP_ROLE} USING ({_ROLLUP})"
+            for table in _OF_THE_ROLLUP
+        ),
+        f"GRANT SELECT, INSERT ON {', '.join(tables)} TO {INTEGRATOR_ROLE}",
+        *(
+            f"CREATE POLICY integrator ON {table} TO {INTEGRATOR_ROLE} USING (true) WITH CHECK (true)"
+            for table in tables
+        ),
+    )
+
+
+def revoke_rollup_privileges() -> tuple[str, ...]:
+    """What dropping the roll-up's own tables does not take back."""
+    return tuple(f"DROP POLICY app_read_rollup ON {table}" for table in _OF_THE_ROLLUP)

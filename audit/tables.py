@@ -1,6 +1,6 @@
 """The journal's tables. Nothing outside `audit` reads or writes them, and no foreign key leads out.
 
-A log's id is 16 bytes: the organisation's id, or zeros for the deployment's own log.
+A log's id is 16 bytes: the organisation's id, zeros for the deployment's own log, ones (0xFF) for the roll-up log.
 """
 
 from sqlalchemy import (
@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 
 DEPLOYMENT_LOG = bytes(16)
+ROLLUP_LOG = b"\xff" * 16
 
 metadata = MetaData(
     naming_convention={
@@ -117,4 +118,24 @@ detail = Table(
     _log(),
     Column("entry_id", String(36), primary_key=True),
     Column("sealed", LargeBinary, nullable=False),
+)
+
+# What the leaves of the roll-up log are: of which log, in which hour since 1970, and the three lines of its head.
+rollup = Table(
+    "audit_rollup",
+    metadata,
+    _index(),
+    _log(primary_key=False),
+    Column("hour", BigInteger, nullable=False),
+    Column("head", String, nullable=False),
+    Index("ix_audit_rollup_log", "log", "idx"),
+)
+
+# What witnesses signed of the roll-up's checkpoints, by the witness's verification key.
+cosignature = Table(
+    "audit_cosignature",
+    metadata,
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("witness", String(400), primary_key=True),
+    Column("line", String, nullable=False),
 )

@@ -14,6 +14,11 @@ _APPEND_ONLY: dict[str, tuple[tuple[str, ...], ...]] = {
     "audit_checkpoint": (("size",),),
 }
 _PRUNABLE = ("audit_entry", "audit_subject")
+# Of the roll-up log: which head each leaf is, and what witnesses signed.
+_ROLLUP: dict[str, str] = {
+    "audit_rollup": "idx = NEW.idx",
+    "audit_cosignature": "size = NEW.size AND witness = NEW.witness",
+}
 _SHRINKS = """NEW.log <> OLD.log OR NEW.origin <> OLD.origin
     OR NEW.size < OLD.size OR NEW.pruned < OLD.pruned"""
 _ABORT = "BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END"
@@ -26,27 +31,61 @@ def create_triggers(dialect: str) -> tuple[str, ...]:
 
 
 def drop_triggers(dialect: str) -> tuple[str, ...]:
-    """The statements that lift the rule, for a migration downwards."""
+    """The statements that lift the whole rule, as an administrator would."""
+    return (*drop_rollup_triggers(dialect), *drop_first_triggers(dialect))
+
+
+def drop_first_triggers(dialect: str) -> tuple[str, ...]:
+    """The statements that lift what `create_triggers` puts in force, for a migration downwards."""
+    dropped = _drop(dialect, (*_APPEND_ONLY, "audit_log"))
     if dialect == "sqlite":
-        return tuple(f"DROP TRIGGER {name}" for name in sorted(trigger_names(dialect)))
-    tables = (*_APPEND_ONLY, "audit_log")
+        return dropped
     return (
-        *(f"DROP TRIGGER {table}_no_change ON {table}" for table in tables),
-        *(f"DROP TRIGGER {table}_no_truncate ON {table}" for table in tables),
+        *dropped,
         "DROP FUNCTION audit_refuse()",
         "DROP FUNCTION audit_refuse_unless_pruned()",
         "DROP FUNCTION audit_refuse_unless_growing()",
     )
 
 
+def create_rollup_triggers(dialect: str) -> tuple[str, ...]:
+    """The same rule for the tables of the roll-up log, which came later; needs `create_triggers`."""
+    if dialect == "postgresql":
+        return tuple(statement for table in _ROLLUP for statement in _postgresql_table(table, "audit_refuse"))
+    return tuple(
+        statement
+        for table, same_row in _ROLLUP.items()
+        for statement in (
+            f"CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} {_ABORT}",
+            f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} {_ABORT}",
+            _sqlite_no_replace(table, same_row),
+        )
+    )
+
+
+def drop_rollup_triggers(dialect: str) -> tuple[str, ...]:
+    """The statements that lift what `create_rollup_triggers` puts in force."""
+    return _drop(dialect, tuple(_ROLLUP))
+
+
 def trigger_names(dialect: str) -> frozenset[str]:
     """The triggers that must stand in the database, for the drift test and the check at start."""
-    tables = (*_APPEND_ONLY, "audit_log")
-    if dialect == "postgresql":
-        return frozenset(f"{table}_{rule}" for table in tables for rule in ("no_change", "no_truncate"))
     return frozenset(
-        f"{table}_{rule}" for table in tables for rule in ("no_update", "no_delete", "no_replace")
+        f"{table}_{rule}" for table in (*_APPEND_ONLY, "audit_log", *_ROLLUP) for rule in _rules(dialect)
     )
+
+
+def _rules(dialect: str) -> tuple[str, ...]:
+    return (
+        ("no_change", "no_truncate") if dialect == "postgresql" else ("no_update", "no_delete", "no_replace")
+    )
+
+
+def _drop(dialect: str, tables: tuple[str, ...]) -> tuple[str, ...]:
+    names = [(table, f"{table}_{rule}") for table in tables for rule in _rules(dialect)]
+    if dialect == "postgresql":
+        return tuple(f"DROP TRIGGER {name} ON {table}" for table, name in names)
+    return tuple(f"DROP TRIGGER {name}" for _, name in names)
 
 
 def _sqlite() -> tuple[str, ...]:
@@ -91,12 +130,14 @@ def _postgresql() -> tuple[str, ...]:
         **dict.fromkeys(_PRUNABLE, "audit_refuse_unless_pruned"),
     }
     return tuple(
-        statement
-        for table, function in functions.items()
-        for statement in (
-            f"CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE ON {table}"
-            f" FOR EACH ROW EXECUTE FUNCTION {function}()",
-            f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table}"
-            " FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse()",
-        )
+        statement for table, function in functions.items() for statement in _postgresql_table(table, function)
+    )
+
+
+def _postgresql_table(table: str, function: str) -> tuple[str, str]:
+    return (
+        f"CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE ON {table}"
+        f" FOR EACH ROW EXECUTE FUNCTION {function}()",
+        f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table}"
+        " FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse()",
     )

@@ -24,6 +24,7 @@ from casework.organisations.routes import ROUTES as ORGANISATIONS
 from casework.problems import answer
 from casework.query_input import require_plain_query
 from casework.rights.routes import ROUTES as RIGHTS
+from casework.rollups import RollUps
 from casework.upkeep import Upkeep
 from casework.web.api_page import ROUTES as API_PAGE
 from casework.web.api_page import openapi_config
@@ -80,12 +81,15 @@ def create_app(deployment: Deployment) -> Litestar:
 @asynccontextmanager
 async def _running(app: Litestar) -> AsyncIterator[None]:
     deployment: Deployment = app.state.deployment
-    integration, upkeep = Integration(deployment), Upkeep(deployment)
+    integration, upkeep, rollups = Integration(deployment), Upkeep(deployment), RollUps(deployment)
     app.state.integration = integration
+    app.state.rollups = rollups
     integration.start()
     upkeep.start()
+    rollups.start()
     yield
-    # First: the last round of integration takes what a sweep told the journal.
+    # First: the last round of integration takes what these told the journal.
+    await rollups.stop()
     await upkeep.stop()
     await integration.stop()
 

@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from casework.deployment import Deployment
 from casework.integration import Integration
+from casework.rollups import RollUps
 
 ANSWER_WITHIN_SECONDS: Final = 5.0
 INTEGRATED_WITHIN: Final = timedelta(seconds=30)
@@ -31,7 +32,7 @@ class Part(StrEnum):
     STORAGE = "storage"
 
 
-async def failing_parts(deployment: Deployment, integration: Integration) -> list[Part]:
+async def failing_parts(deployment: Deployment, integration: Integration, rollups: RollUps) -> list[Part]:
     """The parts that do not do their work now; none where the service is ready. Writes and journals nothing."""
     database, shreds = deployment.database, deployment.shreds
     well = {
@@ -40,7 +41,7 @@ async def failing_parts(deployment: Deployment, integration: Integration) -> lis
         ),
         # Nobody's halves: whether the store answers is all that is asked.
         Part.SHRED_STORE: await _answers(database.unit(lambda _: shreds.of(_NOBODY, [_NOBODY], [""]))),
-        Part.JOURNAL: _journal_is_integrated(deployment, integration),
+        Part.JOURNAL: rollups.healthy and _journal_is_integrated(deployment, integration),
         Part.STORAGE: _has_room(deployment),
     }
     return [part for part, is_well in well.items() if not is_well]

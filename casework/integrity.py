@@ -11,7 +11,10 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from audit.checkpoint import Checkpoint
+from audit.errors import JournalRefused
 from audit.incarnation import stored_head
+from audit.integrator import hold_off
+from audit.rollup import ROLLUP, rolled_up_heads, verify_rollup
 from audit.state import SignerState
 from audit.tables import DEPLOYMENT_LOG
 from audit.verdict import Report, Verdict
@@ -26,7 +29,7 @@ from casework.organisations.deployments import find_mark
 from casework.organisations.founding import organisation_slugs
 from casework.organisations.holders import verified_directory
 from casework.shreds import PSEUDONYM, ShredStore
-from casework.signers import load_signer
+from casework.signers import load_signer, rollup_signer
 from crypto.errors import DirectoryRefused
 from crypto.journal import pseudonym, row_pseudonym
 from crypto.signing import verify
@@ -84,6 +87,19 @@ def check_log(
     )
 
 
+def check_rollup(connection: Connection, state_dir: Path, journal: Journal) -> Check:
+    """Verify the roll-up log against its leaves, its key, and what the signer published last."""
+    what = f"récapitulatif {journal.origin(ROLLUP)}"
+    # Several queries make one reading: a roll-up between them would look like a fault.
+    hold_off(connection)
+    published = SignerState(state_dir).last(journal.origin(ROLLUP))
+    try:
+        size = verify_rollup(connection, rollup_signer(state_dir, journal).key, published, verify)
+    except JournalRefused:
+        return Check(what, passed=False, words="ce n’est pas ce qui a été signé et publié")
+    return Check(what, passed=True, words=f"{size} feuille{_s(size)}, signé et cohérent")
+
+
 def verify_log(
     connection: Connection,
     state_dir: Path,
@@ -94,7 +110,9 @@ def verify_log(
 ) -> Report:
     """The auditor's verification, with the key and the last published head that stand beside the database."""
     key = load_signer(state_dir, log, origin).key
-    trust = Trust(keys=(key,), trusted=(published,) if published is not None else ())
+    # What witnesses vouch for through the roll-up holds, whatever became of the log's own checkpoints.
+    trusted = (*rolled_up_heads(connection, log), *((published,) if published is not None else ()))
+    trust = Trust(keys=(key,), trusted=trusted)
     return verify_database(connection, log, trust, verify, advance)
 
 
@@ -231,6 +249,8 @@ async def check_deployment(
             advance=advance,
         )
         checks.append(await database.snapshot(look, log))
+    # Which head each leaf is: an organisation sees its own alone, the integrator's role sees all.
+    checks.append(await database.integrate(lambda connection: check_rollup(connection, state_dir, journal)))
     for org_id, slug in slugs.items():
         look_closer = partial(
             _check_organisation, shreds=shreds, state_dir=state_dir, org_id=org_id, slug=slug

@@ -15,10 +15,12 @@ from sqlalchemy import Connection
 
 from audit.checkpoint import Checkpoint
 from audit.entry import Entry
+from audit.errors import JournalRefused
 from audit.incarnation import begin_incarnation, marked, stored_head, wait_again
 from audit.integrator import Pending, integrate
+from audit.rollup import ROLLUP, verify_rollup
 from audit.state import SignerState
-from audit.tables import DEPLOYMENT_LOG
+from audit.tables import DEPLOYMENT_LOG, ROLLUP_LOG
 from audit.verdict import Verdict
 from casework.anchors import Anchors
 from casework.backups import BackupRefused
@@ -31,9 +33,10 @@ from casework.organisations.deployments import find_mark, rename_deployment
 from casework.organisations.founding import organisation_slugs
 from casework.organisations.partners import decode_chain, own_chain
 from casework.rights.erasing import replay
-from casework.signers import all_signers
+from casework.signers import all_signers, rollup_signer
 from crypto.directory import verify_directory
 from crypto.pepper import Peppers
+from crypto.signing import verify
 
 _STAMP = "%Y%m%d%H%M%S"
 
@@ -98,6 +101,7 @@ def begin_again(
         root = newest.root.hex() if newest.size else None
         new.record(unit, org, Who(uuid4()), Deed("log.restored", count=newest.size, policy_set=root))
         wait_again(connection, log, [_under(raw, new.origin(slug)) for raw in waiting])
+    _go_on_rolling_up(connection, state_dir, old, new, now)
     erased_again = {
         slug: _erase_again(unit, new, (org, slug), peppers, erased.get(org, ()))
         for org, slug in slugs.items()
@@ -105,10 +109,39 @@ def begin_again(
     for org_id in slugs:
         renewals.drop_all(connection, org_id)
     keys = {new.origin(slug): str(signers[log][0].key) for log, slug in logs.items()}
+    keys[new.origin(ROLLUP)] = str(rollup_signer(state_dir, new).key)
     rename_deployment(
         connection, new.origin(None), {org: keys[new.origin(slug)] for org, slug in slugs.items()}
     )
     return Restored(new.origin(None), keys, lost_entries, lost_directory, erased_again)
+
+
+def _go_on_rolling_up(
+    connection: Connection, state_dir: Path, old: Journal, new: Journal, now: datetime
+) -> None:
+    """The roll-up's next incarnation. It has no entries: the deployment's log says what was lost of it.
+
+    Its old name is never signed at a smaller size either, so witnesses must be told of the new one.
+    """
+    state = SignerState(state_dir)
+    head = stored_head(connection, ROLLUP_LOG)
+    newest = _newest(state, head, old.origin(ROLLUP))
+    published = state.last(old.origin(ROLLUP)) if newest.size == head.size else None
+    try:
+        verify_rollup(connection, rollup_signer(state_dir, old).key, published, verify)
+    except JournalRefused:
+        raise BackupRefused("Le récapitulatif des journaux de la sauvegarde est refusé.") from None
+    begin_incarnation(connection, ROLLUP_LOG, new.origin(ROLLUP))
+    state.begin(new.origin(ROLLUP))
+    if head.size:
+        state.publish([replace(head, origin=new.origin(ROLLUP))])
+    root = newest.root.hex() if newest.size else None
+    new.record(
+        UnitOfWork(connection, now),
+        None,
+        Who(uuid4()),
+        Deed("rollup.restored", count=newest.size, policy_set=root),
+    )
 
 
 def integrate_restored(connection: Connection, state_dir: Path) -> list[Pending]:

@@ -5,9 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
+
+from audit.checkpoint import SignatureType, VerificationKey
+from audit.errors import NoteRefused
+
+_THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class SettingRefused(Exception):
@@ -19,12 +25,20 @@ class SettingRefused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class WitnessAddress:
+    """A witness that partners or we trust: where it answers (the prefix of `add-checkpoint`), and its key."""
+
+    url: str
+    key: VerificationKey
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Where everything is.
 
     `data_dir` holds the SQLite files, `state_dir` what must never be in a database backup: the journal's signing
     keys, the last published checkpoints, the highest directory epochs. The pepper stands apart from both.
-    `managed_networks` are those whose machines count as managed devices.
+    `managed_networks` are those whose machines count as managed devices. `witnesses` sign the roll-up log.
     """
 
     database_url: URL
@@ -34,6 +48,7 @@ class Settings:
     state_dir: Path
     pepper_file: Path
     managed_networks: tuple[IPv4Network | IPv6Network, ...]
+    witnesses: tuple[WitnessAddress, ...] = ()
 
     @property
     def is_sqlite(self) -> bool:
@@ -70,7 +85,14 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     if state_dir.resolve().is_relative_to(data_dir.resolve()):
         raise SettingRefused("CASEWORK_STATE_DIR", "must not be inside CASEWORK_DATA_DIR")
     return Settings(
-        database_url, integrator_url, shred_url, data_dir, state_dir, pepper_file, _networks(environment)
+        database_url,
+        integrator_url,
+        shred_url,
+        data_dir,
+        state_dir,
+        pepper_file,
+        _networks(environment),
+        _witnesses(environment),
     )
 
 
@@ -95,6 +117,31 @@ def _networks(environment: Mapping[str, str]) -> tuple[IPv4Network | IPv6Network
         return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
     except ValueError:
         raise SettingRefused("CASEWORK_MANAGED_NETWORKS", "is not a list of networks") from None
+
+
+def _witnesses(environment: Mapping[str, str]) -> tuple[WitnessAddress, ...]:
+    """`CASEWORK_WITNESSES`: address and verification key of each witness, all separated by spaces."""
+    name = "CASEWORK_WITNESSES"
+    words = environment.get(name, "").split()
+    pairs = list(zip(words[::2], words[1::2], strict=False))
+    if len(pairs) * 2 != len(words):
+        raise SettingRefused(name, "is not a list of addresses, each with its key")
+    for url, _ in pairs:
+        address = urlsplit(url)
+        # What is sent is no secret, but the answer decides whether the journal is vouched for.
+        if address.scheme != "https" and address.hostname not in _THIS_MACHINE:
+            raise SettingRefused(name, "must be https://")
+    try:
+        return tuple(WitnessAddress(url.rstrip("/"), _witness_key(key)) for url, key in pairs)
+    except NoteRefused:
+        raise SettingRefused(name, "is not a list of addresses, each with its key") from None
+
+
+def _witness_key(vkey: str) -> VerificationKey:
+    key = VerificationKey.parse(vkey)
+    if key.type is not SignatureType.COSIGNATURE:
+        raise NoteRefused("not the key of a witness")
+    return key
 
 
 def _url(environment: Mapping[str, str], name: str, default: str | None) -> URL:

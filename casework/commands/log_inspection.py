@@ -9,8 +9,9 @@ from audit.checkpoint import Checkpoint, parse_checkpoint
 from audit.continuity import CLOCK_TOLERANCE_US
 from audit.errors import NoteRefused, NothingPublished, StateRefused
 from audit.log import latest_checkpoint, newest_time
+from audit.rollup import ROLLUP
 from audit.state import SignerState
-from audit.tables import DEPLOYMENT_LOG
+from audit.tables import DEPLOYMENT_LOG, ROLLUP_LOG
 from casework.anchors import AnchorMissing, Anchors
 from casework.clock import Clock, microseconds
 from casework.commands.findings import Finding
@@ -50,6 +51,7 @@ async def inspect_logs(settings: Settings) -> list[Finding]:
         journal = Journal(name)
         deployment_log = UUID(bytes=DEPLOYMENT_LOG)
         findings = await _inspect_log(settings, database, deployment_log, journal.origin(None))
+        findings += await _inspect_log(settings, database, UUID(bytes=ROLLUP_LOG), journal.origin(ROLLUP))
         for org_id, slug in slugs.items():
             findings += await _inspect_log(settings, database, org_id, journal.origin(slug))
             findings += await _inspect_organisation(settings, database, org_id, slugs)

@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 import click
 from sqlalchemy import Connection
 
+from audit.rollup import ROLLUP
 from casework.anchors import Anchors
 from casework.clock import Clock
 from casework.commands.opening import CommandRefused, as_owner, with_deployment
@@ -42,6 +43,7 @@ from casework.organisations.deployments import find_mark
 from casework.organisations.founding import Founded, Ground, found, organisation_slugs
 from casework.organisations.holders import future_holders, thin
 from casework.settings import Settings, from_environment
+from casework.signers import rollup_signer
 from crypto.password import DEFAULT_PARAMS
 from crypto.pepper import FileKeyProvider
 from crypto.recovery import TWO_OF_THREE, Split
@@ -165,6 +167,8 @@ def create(
     deployment_name, slugs = as_owner(settings, _read_deployment)
     if slug in slugs:
         raise CommandRefused("SLUG : une organisation porte déjà ce nom court.")
+    if slug == ROLLUP:
+        raise CommandRefused("SLUG : ce nom court est celui du récapitulatif des journaux.")
     engine = Engine.load(slug, {*slugs, slug})
     _require_holders(engine, list(positions.values()))
     require_no_pages(folder, slug)
@@ -316,7 +320,8 @@ def _found(
     who, deed = Who(uuid4()), Deed("org.create", policy_set=plan.engine.hash, id=uuid4())
     journal.record(unit, None, who, deed)
     journal.record(unit, (founded.org_id, plan.slug), who, deed)
-    sheet = founding_pages(plan.name, plan.slug, founded, plan.accounts, deployment_name)
+    rollup = rollup_signer(settings.state_dir, journal).key
+    sheet = founding_pages(plan.name, plan.slug, founded, plan.accounts, deployment_name, str(rollup))
     shares = ShareSet(
         organisation=plan.name,
         slug=plan.slug,

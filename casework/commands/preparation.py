@@ -10,15 +10,18 @@ from uuid import uuid4
 import click
 from sqlalchemy import Connection
 
+from audit.integrator import log_is_open
+from audit.tables import ROLLUP_LOG
 from casework.clock import Clock
 from casework.commands.opening import CommandRefused, as_owner, newest_revision, revision_of
 from casework.database import UnitOfWork
 from casework.journal import Deed, Journal, Who
 from casework.organisations.deployments import find_mark
-from casework.organisations.founding import prepare_deployment
+from casework.organisations.founding import JournalKeys, prepare_deployment
 from casework.schema import upgrade
 from casework.settings import SettingRefused, Settings, from_environment
 from casework.shreds import ShredStore
+from casework.signers import open_rollup
 from crypto.pepper import FileKeyProvider, create_pepper_file
 
 _DIRECTORIES = ("CASEWORK_DATA_DIR", "CASEWORK_STATE_DIR")
@@ -50,13 +53,14 @@ def init(name: str) -> None:
         click.echo(f"Créé : {made}")
     settings = from_environment()
     FileKeyProvider(settings.pepper_file).pepper()
-    key = as_owner(settings, lambda connection: _prepare(connection, settings, name))
+    keys = as_owner(settings, lambda connection: _prepare(connection, settings, name))
     asyncio.run(_create_shred_store(settings))
-    if key is None:
+    if keys is None:
         click.echo(f"Le déploiement « {name} » était déjà préparé.")
         return
     click.echo(f"Déploiement « {name} » préparé.")
-    click.echo(f"Clé de vérification de son journal : {key}")
+    click.echo(f"Clé de vérification de son journal : {keys.own}")
+    click.echo(f"Clé de vérification du récapitulatif : {keys.rollup}")
     click.echo("Copiez le fichier de CASEWORK_PEPPER_FILE en lieu sûr, loin des sauvegardes de la base.")
 
 
@@ -68,13 +72,15 @@ def db() -> None:
 @db.command("upgrade", help="Amène la base et le magasin d’effacement à la version du programme.")
 def upgrade_database() -> None:
     settings = from_environment()
-    before = as_owner(settings, _upgrade)
+    before, rollup = as_owner(settings, lambda connection: _upgrade(connection, settings))
     asyncio.run(_create_shred_store(settings))
     after = newest_revision()
     if before == after:
         click.echo(f"La base est déjà à la révision {after}.")
     else:
         click.echo(f"Base amenée de la révision {before or 'vide'} à la révision {after}.")
+    if rollup is not None:
+        click.echo(f"Clé de vérification du récapitulatif : {rollup}")
 
 
 def make_places(environment: Mapping[str, str]) -> list[Path]:
@@ -102,8 +108,8 @@ def make_places(environment: Mapping[str, str]) -> list[Path]:
     return made
 
 
-def _prepare(connection: Connection, settings: Settings, name: str) -> str | None:
-    """The key of the deployment's journal, or None where all of this was done before."""
+def _prepare(connection: Connection, settings: Settings, name: str) -> JournalKeys | None:
+    """The keys of the deployment's journal and of the roll-up, or None where all of this was done before."""
     revision = revision_of(connection)
     if revision is None:
         upgrade(connection)
@@ -116,20 +122,24 @@ def _prepare(connection: Connection, settings: Settings, name: str) -> str | Non
         raise CommandRefused(f"--name : ce déploiement s’appelle « {known.name} » et ne change pas de nom.")
     now = Clock().now()
     try:
-        key = prepare_deployment(connection, settings.state_dir, name, is_demo=False, now=now)
+        keys = prepare_deployment(connection, settings.state_dir, name, is_demo=False, now=now)
     except FileExistsError:
         raise CommandRefused(
             "CASEWORK_STATE_DIR : ce répertoire garde la clé du journal d’une autre base ; une base neuve"
             " demande un répertoire d’état neuf."
         ) from None
     Journal(name).record(UnitOfWork(connection, now), None, Who(uuid4()), Deed("deployment.create"))
-    return key
+    return keys
 
 
-def _upgrade(connection: Connection) -> str | None:
+def _upgrade(connection: Connection, settings: Settings) -> tuple[str | None, str | None]:
+    """The revision before, and the key of the roll-up log where this deployment begins it now."""
     before = revision_of(connection)
     upgrade(connection)
-    return before
+    mark = find_mark(connection)
+    if mark is None or log_is_open(connection, ROLLUP_LOG):
+        return before, None
+    return before, str(open_rollup(connection, settings.state_dir, Journal(mark.name)).key)
 
 
 async def _create_shred_store(settings: Settings) -> None:

@@ -37,6 +37,10 @@ _SETTINGS = {
     "is not set": "n’est pas défini",
     "is not a directory": "n’est pas un répertoire",
     "is not a list of networks": "n’est pas une liste de réseaux",
+    "is not a list of addresses, each with its key": (
+        "n’est pas une liste d’adresses de témoins, chacune suivie de sa clé"
+    ),
+    "must be https://": "doit commencer par https:// (sauf un témoin de cette machine)",
     "is not a database URL": "n’est pas une adresse de base de données",
     "must be sqlite:/// or postgresql+asyncpg://": "doit commencer par sqlite:/// ou postgresql+asyncpg://",
     "must be postgresql+asyncpg://": "doit commencer par postgresql+asyncpg://",

@@ -59,16 +59,23 @@ def _first_access(account: NewAccount, entry: str, use: str, issuer: str) -> str
 
 
 def founding_pages(
-    name: str, slug: str, founded: Founded, accounts: Sequence[tuple[NewAccount, str]], issuer: str
+    name: str,
+    slug: str,
+    founded: Founded,
+    accounts: Sequence[tuple[NewAccount, str]],
+    issuer: str,
+    rollup_key: str,
 ) -> list[str]:
     """One page each: the organisation, and its members (account and initial password)."""
     first = (
         f"FONDATION : {name} ({slug})\n\n"
         f"  Empreinte de la racine : {fingerprint_words(founded.root_fingerprint)}\n"
-        f"  Clé de vérification du journal : {founded.journal_key}\n\n"
-        "L’empreinte se compare de vive voix avec les autres organisations. La clé va à l’auditrice : elle\n"
-        "permet de vérifier le journal sans ce serveur. Les pages suivantes sont secrètes et ne peuvent pas\n"
-        "être redemandées. Les parts de récupération sont à part : une feuille par personne qui en garde une.\n"
+        f"  Clé de vérification du journal : {founded.journal_key}\n"
+        f"  Clé de vérification du récapitulatif : {rollup_key}\n\n"
+        "L’empreinte se compare de vive voix avec les autres organisations. Les clés vont à l’auditrice : elles\n"
+        "permettent de vérifier le journal sans ce serveur, et ce que des témoins en ont vu. Les pages suivantes\n"
+        "sont secrètes et ne peuvent pas être redemandées. Les parts de récupération sont à part : une\n"
+        "feuille par personne qui en garde une.\n"
     )
     return [first, *(access_page(account, password, issuer) for account, password in accounts)]
 

@@ -27,7 +27,7 @@ from casework.organisations.tables import (
     team,
     team_member,
 )
-from casework.signers import new_signer
+from casework.signers import new_signer, open_rollup
 from crypto.ceremony import Founding, found_organisation
 from crypto.pepper import Pepper
 from crypto.recovery import TWO_OF_THREE, Split, set_mark
@@ -48,6 +48,14 @@ class Founded:
 
 
 @dataclass(frozen=True, slots=True)
+class JournalKeys:
+    """The verification keys of the two logs that a deployment begins with: its own, and the roll-up."""
+
+    own: str
+    rollup: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ground:
     """Where an organisation is founded: a connection that owns the schema, and what stands beside the database."""
 
@@ -60,11 +68,12 @@ class Ground:
 
 def prepare_deployment(
     connection: Connection, state_dir: Path, name: str, *, is_demo: bool, now: datetime
-) -> str:
-    """Mark an empty database as this deployment's and open its own journal; returns that journal's key."""
+) -> JournalKeys:
+    """Mark an empty database as this deployment's and open its own journal and the roll-up; returns their keys."""
     connection.execute(insert(deployment).values(id=1, name=name, is_demo=is_demo, created_at=now))
     open_log(connection, DEPLOYMENT_LOG, name)
-    return str(new_signer(state_dir, DEPLOYMENT_LOG, name).key)
+    own = new_signer(state_dir, DEPLOYMENT_LOG, name)
+    return JournalKeys(str(own.key), str(open_rollup(connection, state_dir, Journal(name)).key))
 
 
 def organisation_slugs(connection: Connection) -> dict[UUID, str]:

@@ -34,7 +34,8 @@ async def live() -> Health:
 )
 async def ready(request: Request[Any, Any, Any]) -> Health:
     """Whether requests may be sent: database, shred store, journal and storage do their work."""
-    failing = await failing_parts(deployment_of(request), request.app.state.integration)
+    state = request.app.state
+    failing = await failing_parts(deployment_of(request), state.integration, state.rollups)
     if failing:
         raise Unavailable(errors=[FieldError(part, "unavailable") for part in failing])
     return WELL

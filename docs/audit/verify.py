@@ -292,7 +292,7 @@ class Archive:
     def require_no_other(self, size, first):
         if size > 256 * len(self.members):
             raise Fault(INCOMPLETE, "the archive is smaller than its checkpoint says")
-        expected = {"checkpoint", "checkpoints"}
+        expected = {"checkpoint", "checkpoints", "rollup/leaf", "rollup/proof"}
         expected |= {tile_name(0, *tile) for tile in tiles_of(size)}
         expected |= {tile_name("entries", *tile) for tile in tiles_of(size) if tile[0] * 256 >= first}
         for level in range(1, 7):

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from audit.privileges import create_roles, grant_privileges
-from audit.triggers import create_triggers, drop_triggers
+from audit.triggers import create_triggers, drop_first_triggers
 
 revision = "0001"
 down_revision = None
@@ -24,7 +24,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     # The roles stay: they belong to the cluster, and another database of it may use them.
-    for statement in drop_triggers(op.get_bind().dialect.name):
+    for statement in drop_first_triggers(op.get_bind().dialect.name):
         op.get_bind().exec_driver_sql(statement)
     for table in (
         "audit_detail",

@@ -38,6 +38,7 @@ JOURNAL_TABLES = (
     "audit_subject",
     "audit_subtree",
     "audit_checkpoint",
+    "audit_rollup",
     "audit_detail",
     "audit_inbox",
 )
@@ -46,7 +47,7 @@ _SETTING = text("SELECT current_setting('casework.org', true)")
 # Everything that the service's role may do, and nothing else; S, I, U, D.
 _RIGHTS = {
     **dict.fromkeys(TENANT_TABLES, "SIU"),
-    **dict.fromkeys(JOURNAL_TABLES, "S"),
+    **dict.fromkeys((*JOURNAL_TABLES, "audit_cosignature"), "S"),
     # The directory only grows; of what it certifies goes what a newer key has replaced.
     "key_directory": "SI",
     "key_grant": "SID",
@@ -276,7 +277,7 @@ async def test_the_journal_is_neither_changed_nor_deleted_nor_emptied(walled: Wa
         for table in JOURNAL_TABLES
         for statement in (f"UPDATE {table} SET log = log", f"DELETE FROM {table}", f"TRUNCATE {table}")
     ]
-    statements.append("SELECT * FROM audit_inbox")
+    statements += ["UPDATE audit_cosignature SET size = 0", "SELECT * FROM audit_inbox"]
     outcomes = {statement: await walled.attempt(walled.avec, statement) for statement in statements}
     assert outcomes == dict.fromkeys(statements, REFUSED)
 

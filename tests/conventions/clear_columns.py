@@ -301,6 +301,11 @@ CLEAR_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "erased_at": "when a copy of the store is older than it, its list lacks it",
     },
     "audit_checkpoint": {"log": _LOG, "size": _INDEX, "note": "a signed note, made to be shown"},
+    "audit_cosignature": {
+        "size": _INDEX,
+        "witness": "public: who may vouch for the roll-up log",
+        "line": "a signature, made to be shown",
+    },
     "audit_detail": {
         "log": _LOG,
         "entry_id": _ID,
@@ -327,6 +332,12 @@ CLEAR_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "origin": "the log's public name",
         "size": "how many entries",
         "pruned": "below which index the bytes may be gone",
+    },
+    "audit_rollup": {
+        "idx": _INDEX,
+        "log": _LOG,
+        "hour": "when the roll-up was due: the same for all logs",
+        "head": "a tree head that was published",
     },
     "audit_subject": {
         "log": _LOG,

@@ -101,6 +101,15 @@ def deployment_key(place: Place) -> str:
     return str(load_signer(place.state, DEPLOYMENT_LOG, NAME).key)
 
 
+def journaled(place: Place, action: str) -> list[int | None]:
+    """What the deployment's log counts in each entry of this action."""
+    query = select(tables.entry.c.bytes).where(
+        tables.entry.c.log == DEPLOYMENT_LOG, tables.entry.c.action == action
+    )
+    raws = read(place, lambda connection: list(connection.scalars(query)))
+    return [Entry.from_bytes(bytes(raw)).count for raw in raws]
+
+
 def opened(manifest: Path, shares: list[str], part: str) -> bytes:
     private = recovery_key(join_shares(shares[:2])).private
     name = json.loads(manifest.read_bytes().split(b"\n")[0])["files"][part]["name"]
@@ -149,6 +158,11 @@ def test_a_backup_of_a_running_service_is_restored_elsewhere_and_everything_veri
     checked = target.run("check")
     assert (checked.code, "✗" in checked.out) == (0, False), checked
     assert "1 dossier" in checked.out
+    # The roll-up goes on too, under another name of which its witnesses must be told.
+    assert re.search(rf"Clé de vérification du journal {NAME}~\d+/rollup\s: \S+", ran.out), ran
+    assert re.search(rf"récapitulatif {NAME}~\d+/rollup\s: \d+ feuilles", checked.out), checked
+    (lost,) = journaled(target, "rollup.restored")
+    assert (lost or 0) >= 3
     # The key that was printed at the founding verifies the log under its new origin too.
     verified = target.run("audit", "verify", "--database", "avec", "--key", founded.key("avec"))
     assert (verified.code, "restauré à l’écriture" in verified.out) == (0, True), verified

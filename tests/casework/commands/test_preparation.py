@@ -4,17 +4,23 @@ import stat
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, delete
 
+from audit import tables
+from audit.tables import ROLLUP_LOG
+from audit.triggers import drop_triggers
 from casework.cli import run as run_command
 from casework.commands.refusals import sentence
 from casework.settings import SettingRefused, from_environment
 from tests.casework.commands.place import NAME, Place
+from tests.casework.commands.test_organisations import read
 
 
 def test_init_makes_places_that_are_the_services_alone(place: Place) -> None:
     ran = place.run("init", "--name", NAME)
     assert ran.code == 0, ran
     assert f"{NAME}+" in ran.out
+    assert f"{NAME}/rollup+" in ran.out
     for folder in ("data", "state", "state/journal-keys"):
         assert stat.S_IMODE((place.folder / folder).stat().st_mode) == 0o700
     pepper = place.folder / "secret" / "pepper"
@@ -82,6 +88,27 @@ def test_db_upgrade_brings_an_empty_database_to_the_newest_revision(place: Place
     assert (first.code, second.code) == (0, 0), (first, second)
     assert "vide" in first.out
     assert "déjà" in second.out
+
+
+@pytest.mark.parametrize("key_was_made", [False, True])
+def test_db_upgrade_begins_the_roll_up_of_an_older_deployment(place: Place, *, key_was_made: bool) -> None:
+    """Also where an earlier attempt was killed between the key and the commit."""
+    place.run("init", "--name", NAME)
+    key = place.state / "journal-keys" / f"{ROLLUP_LOG.hex()}.key"
+    before = key.read_bytes()
+
+    def forget(connection: Connection) -> None:
+        for statement in drop_triggers(connection.dialect.name):
+            connection.exec_driver_sql(statement)
+        connection.execute(delete(tables.log).where(tables.log.c.log == ROLLUP_LOG))
+
+    read(place, forget)
+    if not key_was_made:
+        key.unlink()
+    ran, again = place.run("db", "upgrade"), place.run("db", "upgrade")
+    assert (ran.code, f"{NAME}/rollup+" in ran.out, f"{NAME}/rollup+" in again.out) == (0, True, False), ran
+    assert (key.read_bytes() == before) is key_was_made
+    assert place.run("check").code == 0
 
 
 def test_an_unprepared_database_is_named_and_not_made(place: Place) -> None:
