@@ -16,7 +16,7 @@ from audit.errors import EntryNotFound, NothingPublished
 from audit.execution import Execute
 from audit.nodes import stored_nodes
 from audit.receipt import Receipt
-from audit.tree import consistency_proof, inclusion_proof
+from audit.tree import consistency_proof, inclusion_proof, leaf_hash
 
 # inline(): PostgreSQL would otherwise return the row's number, and the role may not read the inbox.
 _INSERT_INBOX = insert(tables.inbox).values(log=bindparam("log"), entry=bindparam("entry")).inline()
@@ -63,8 +63,10 @@ def record(
     detail: bytes | None = None,
     *,
     execute: Execute = Connection.execute,
-) -> None:
+) -> bytes:
     """Put `entry` (and its sealed detail) into the caller's transaction, to be integrated into `log`.
+
+    Returns the entry's leaf hash.
 
     `execute` runs the two inserts; a caller with a quicker way to run what never changes passes its own.
 
@@ -72,9 +74,11 @@ def record(
         EntryRefused: the entry holds what the schema does not allow.
 
     """
-    execute(connection, _INSERT_INBOX, {"log": log, "entry": entry.to_bytes()})
+    raw = entry.to_bytes()
+    execute(connection, _INSERT_INBOX, {"log": log, "entry": raw})
     if detail is not None:
         execute(connection, _INSERT_DETAIL, {"log": log, "entry_id": entry.id, "sealed": detail})
+    return leaf_hash(raw)
 
 
 def entries(

@@ -43,6 +43,10 @@ class Frontier:
         self.size = size
         self._stack = list(subtrees)
 
+    def copy(self) -> "Frontier":
+        """The same tree, to grow apart from this one."""
+        return Frontier(self.size, self._stack)
+
     def append(self, leaf: bytes) -> list[tuple[int, int, bytes]]:
         """Add a leaf hash; returns the (level, index, hash) of each subtree above level 0 it completes."""
         completed = []

@@ -5,6 +5,8 @@ Allowed: DELETE of entries and subjects below the pruned index of their log. A l
 SQLite also refuses a row that would REPLACE another, whatever the pragma `recursive_triggers` says.
 """
 
+from sqlalchemy import Connection, bindparam, text
+
 # Table → the columns by which another row could be replaced (each tuple is unique together with the log).
 _APPEND_ONLY: dict[str, tuple[tuple[str, ...], ...]] = {
     "audit_entry": (("idx",), ("entry_id",)),
@@ -22,6 +24,17 @@ _ROLLUP: dict[str, str] = {
 _SHRINKS = """NEW.log <> OLD.log OR NEW.origin <> OLD.origin
     OR NEW.size < OLD.size OR NEW.pruned < OLD.pruned"""
 _ABORT = "BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END"
+_TABLES = ("audit_log", "audit_inbox", "audit_detail", *_APPEND_ONLY, *_ROLLUP)
+# pg_trigger.h: BEFORE 2, of each ROW 1, DELETE 8, UPDATE 16, TRUNCATE 32.
+_BEFORE_EACH_CHANGE, _BEFORE_TRUNCATE = 2 | 1 | 8 | 16, 2 | 32
+_SQLITE_STANDING = text(
+    "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN :tables"
+).bindparams(bindparam("tables", expanding=True))
+_POSTGRESQL_STANDING = text("""
+    SELECT tgname, tgenabled::text, tgtype::int, tgqual IS NULL, prosrc
+    FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid JOIN pg_class ON pg_class.oid = tgrelid
+    WHERE NOT tgisinternal AND relname IN :tables AND pg_table_is_visible(tgrelid)
+""").bindparams(bindparam("tables", expanding=True))
 _PRUNED = "(SELECT pruned FROM audit_log WHERE audit_log.log = OLD.log)"
 
 
@@ -86,6 +99,31 @@ def _drop(dialect: str, tables: tuple[str, ...]) -> tuple[str, ...]:
     if dialect == "postgresql":
         return tuple(f"DROP TRIGGER {name} ON {table}" for table, name in names)
     return tuple(f"DROP TRIGGER {name}" for _, name in names)
+
+
+def changed_triggers(connection: Connection) -> list[str]:
+    """The triggers of the journal's tables that are gone, off, other than they were made, or not ours; by name."""
+    postgresql = connection.dialect.name == "postgresql"
+    rows = connection.execute(_POSTGRESQL_STANDING if postgresql else _SQLITE_STANDING, {"tables": _TABLES})
+    standing = {row[0]: tuple(row[1:]) for row in rows}
+    made = (*create_triggers(connection.dialect.name), *create_rollup_triggers(connection.dialect.name))
+    expected = _expected_on_postgresql(made) if postgresql else {one.split()[2]: (one,) for one in made}
+    return sorted(
+        name for name in standing.keys() | expected.keys() if standing.get(name) != expected.get(name)
+    )
+
+
+def _expected_on_postgresql(made: tuple[str, ...]) -> dict[str, tuple[object, ...]]:
+    """Trigger → on, its moments (the bits of tgtype), without a condition, and its function's body."""
+    bodies = {one.split()[2].removesuffix("()"): one.split("$$")[1] for one in _postgresql_functions()}
+    expected: dict[str, tuple[object, ...]] = {}
+    for one in made:
+        if not one.startswith("CREATE TRIGGER"):
+            continue
+        name, function = one.split()[2], one.split()[-1].removesuffix("()")
+        moments = _BEFORE_EACH_CHANGE if name.endswith("_no_change") else _BEFORE_TRUNCATE
+        expected[name] = ("O", moments, True, bodies[function])
+    return expected
 
 
 def _sqlite() -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from casework.cases.restriction_routes import ROUTES as RESTRICTION
 from casework.cases.routes import ROUTES as CASES
 from casework.deployment import Deployment
 from casework.drafts.routes import ROUTES as DRAFTS
+from casework.errors import FieldError, Unavailable
 from casework.follow_ups.routes import ROUTES as FOLLOW_UPS
 from casework.handoffs.routes import ROUTES as HANDOFFS
 from casework.identity.routes import ROUTES as IDENTITY
@@ -25,6 +26,7 @@ from casework.problems import answer
 from casework.query_input import require_plain_query
 from casework.rights.routes import ROUTES as RIGHTS
 from casework.rollups import RollUps
+from casework.standing import what_stops
 from casework.upkeep import Upkeep
 from casework.web.api_page import ROUTES as API_PAGE
 from casework.web.api_page import openapi_config
@@ -84,6 +86,7 @@ async def _running(app: Litestar) -> AsyncIterator[None]:
     integration, upkeep, rollups = Integration(deployment), Upkeep(deployment), RollUps(deployment)
     app.state.integration = integration
     app.state.rollups = rollups
+    await integration.begin()
     integration.start()
     upkeep.start()
     rollups.start()
@@ -95,8 +98,16 @@ async def _running(app: Litestar) -> AsyncIterator[None]:
 
 
 async def _before_every_route(request: Request[Any, Any, Any]) -> Response[None] | None:
+    _require_standing(request)
     require_plain_query(request)
     return answer_options(request)
+
+
+def _require_standing(request: Request[Any, Any, Any]) -> None:
+    """Serve nobody while an entry is missing or a commit may not last; the probes say which it is."""
+    stops = [] if "probe" in request.route_handler.opt else what_stops(request.app.state.deployment)
+    if stops:
+        raise Unavailable(errors=[FieldError(standing, "unavailable") for standing in stops])
 
 
 def _require_marks(app: Litestar) -> None:

@@ -1,5 +1,6 @@
 """Time is passed in: nothing below the clock asks the machine what time it is."""
 
+import time
 from datetime import UTC, datetime
 
 
@@ -8,6 +9,14 @@ class Clock:
 
     def now(self) -> datetime:
         return datetime.now(UTC)
+
+    def elapsed(self) -> float:
+        """Seconds since some moment, which no setting of the clock moves."""
+        return time.monotonic()
+
+    def ahead(self) -> float:
+        """By how many seconds the time of day is ahead of `elapsed`: it changes where somebody sets the clock."""
+        return time.time() - time.monotonic()
 
 
 def microseconds(moment: datetime) -> int:

@@ -60,10 +60,11 @@ class UnitOfWork:
         if self.connection.dialect.name == "postgresql":
             self.connection.execute(_SET_ORGANISATION, {"org": org_id.hex})
 
-    def record(self, log: bytes, entry: Entry, detail: bytes | None = None) -> None:
-        """Put a journal entry into this very transaction."""
-        record(self.connection, log, entry, detail, execute=run_hot)
+    def record(self, log: bytes, entry: Entry, detail: bytes | None = None) -> bytes:
+        """Put a journal entry into this very transaction; returns its leaf hash."""
+        leaf = record(self.connection, log, entry, detail, execute=run_hot)
         self._recorded += 1
+        return leaf
 
     def touched(self) -> None:
         """Say that a person's data was opened or changed: the unit now needs an entry to commit."""
@@ -153,6 +154,17 @@ class Database(ABC):
     @abstractmethod
     async def snapshot(self, work: Callable[[Connection], T], org_id: UUID | None = None) -> T:
         """Run `work` over one consistent, read-only view; for long reads that change nothing."""
+
+    @abstractmethod
+    async def inspect(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` over one consistent, read-only view, with the journal integrator's rights: every log."""
+
+    @abstractmethod
+    async def faults(self) -> list[str]:
+        """The settings that durability rests on and the journal's triggers that are not as they must be, by name.
+
+        Of PostgreSQL as a new connection would find them: what was changed for a role or a database counts.
+        """
 
     @abstractmethod
     async def integrate(self, work: Callable[[Connection], T]) -> T:

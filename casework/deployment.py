@@ -10,15 +10,17 @@ import structlog
 from sqlalchemy import Connection, select
 
 from audit.lane_file import LaneFile
+from audit.memory import WriterMemory
 from casework.anchors import Anchors
 from casework.clock import Clock
-from casework.database import Database
+from casework.database import Database, UnsafeDatabase
 from casework.identity.tables import sessions_metadata
 from casework.journal import Journal
 from casework.keyring import Directories
 from casework.organisations.tables import deployment as deployment_table
 from casework.organisations.tables import organisation
 from casework.postgres import PostgresDatabase
+from casework.rounds import Rounds
 from casework.settings import Settings
 from casework.shreds import ShredStore
 from casework.sqlite import SqliteDatabase
@@ -54,8 +56,12 @@ class Deployment:
     peppers: Peppers
     directories: Directories
     journal: Journal
+    memory: WriterMemory
     is_demo: bool
     kdf_params: KdfParams = DEFAULT_PARAMS
+    rounds: Rounds = field(default_factory=Rounds)
+    # What durability rests on and is not as it must be, since somebody changed it under the running service.
+    faults: tuple[str, ...] = ()
     slugs: dict[UUID, str] = field(default_factory=dict)
     engines: dict[UUID, Engine] = field(default_factory=dict)
     # Requests for erasure that the database calls decided and nobody decided: each is journaled once a process.
@@ -121,12 +127,15 @@ async def _put_together(
     settings: Settings, clock: Clock, kdf_params: KdfParams, database: Database, peppers: Peppers
 ) -> Deployment:
     name, is_demo, slugs = await database.unit(lambda unit: _read_deployment(unit.connection))
+    if found := await database.faults():
+        raise UnsafeDatabase(f"{found[0]} was changed")
     shreds = ShredStore(settings.shred_url)
     try:
         await shreds.require_durable()
     except BaseException:
         await shreds.dispose()
         raise
+    memory = WriterMemory(clock.elapsed)
     deployment = Deployment(
         settings=settings,
         clock=clock,
@@ -134,7 +143,8 @@ async def _put_together(
         shreds=shreds,
         peppers=peppers,
         directories=Directories(Anchors(settings.state_dir)),
-        journal=Journal(name, LaneFile(lanes_folder(settings))),
+        journal=Journal(name, LaneFile(lanes_folder(settings)), memory),
+        memory=memory,
         is_demo=is_demo,
         kdf_params=kdf_params,
     )

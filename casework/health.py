@@ -13,6 +13,7 @@ from sqlalchemy import text
 from casework.deployment import Deployment
 from casework.integration import Integration
 from casework.rollups import RollUps
+from casework.standing import Standing, what_stops
 
 ANSWER_WITHIN_SECONDS: Final = 5.0
 INTEGRATED_WITHIN: Final = timedelta(seconds=30)
@@ -32,7 +33,9 @@ class Part(StrEnum):
     STORAGE = "storage"
 
 
-async def failing_parts(deployment: Deployment, integration: Integration, rollups: RollUps) -> list[Part]:
+async def failing_parts(
+    deployment: Deployment, integration: Integration, rollups: RollUps
+) -> list[Part | Standing]:
     """The parts that do not do their work now; none where the service is ready. Writes and journals nothing."""
     database, shreds = deployment.database, deployment.shreds
     well = {
@@ -44,7 +47,7 @@ async def failing_parts(deployment: Deployment, integration: Integration, rollup
         Part.JOURNAL: rollups.healthy and _journal_is_integrated(deployment, integration),
         Part.STORAGE: _has_room(deployment),
     }
-    return [part for part, is_well in well.items() if not is_well]
+    return [*(part for part, is_well in well.items() if not is_well), *what_stops(deployment)]
 
 
 async def _answers(asked: Awaitable[object]) -> bool:

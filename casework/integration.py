@@ -1,6 +1,7 @@
 """The journal's integrator as a task of the service: every 200 ms, one round, then the state, then the next.
 
-The first thing it does is to close the lanes of processes that were killed.
+The first thing it does is to close the lanes of processes that were killed. Whichever process integrates, each
+follows the logs for itself and forgets of its own entries those that a verified checkpoint covers.
 """
 
 import asyncio
@@ -9,21 +10,28 @@ from functools import partial
 from uuid import UUID, uuid4
 
 import structlog
+from sqlalchemy import Connection
 
 from audit.errors import JournalRefused, StateRefused
+from audit.follower import Follower
 from audit.integrator import integrate
 from audit.lane_file import AbandonedLane, abandoned_files
 from audit.state import SignerState
 from audit.tables import DEPLOYMENT_LOG
+from casework.alerts import AlertKind, alert
 from casework.database import UnitOfWork
 from casework.deployment import Deployment, lanes_folder
 from casework.journal import Deed, Who
 from casework.signers import all_signers
 from casework.statements import run_hot
+from casework.watch import Watch
+from crypto.signing import verify
 
 log = structlog.get_logger(__name__)
 
 PERIOD_SECONDS = 0.2
+# A round that a lock holds up is given up and tried again: meanwhile somebody must look at what is missing.
+ROUND_SECONDS = 20.0
 
 
 class Integration:
@@ -34,15 +42,17 @@ class Integration:
         self._database = deployment.database
         self._state = SignerState(deployment.settings.state_dir)
         self._signers = all_signers(deployment.settings.state_dir, deployment.journal, deployment.slugs)
+        self._followers = {log: Follower(log) for log in self._signers}
+        self._watch = Watch(deployment)
         self._task: asyncio.Task[None] | None = None
         self.healthy = True
         self.integrated_at = deployment.clock.now()
 
     async def round(self) -> int:
-        """Integrate what waits; returns how many logs grew.
+        """Integrate what waits, and follow the logs; returns how many of them grew by it.
 
         Raises:
-            JournalRefused, StateRefused: see `audit.integrator.integrate`.
+            JournalRefused, StateRefused: see `audit.integrator.integrate` and `audit.follower`.
 
         """
         pending = await self._database.integrate(
@@ -51,8 +61,30 @@ class Integration:
         if pending:
             # After the commit and before anybody is shown the new heads.
             await asyncio.to_thread(self._state.publish, [found.checkpoint for found in pending])
+        await self.follow()
         self.integrated_at = self._deployment.clock.now()
         return len(pending)
+
+    async def follow(self) -> None:
+        """Verify what was published since, by whichever process, and forget what it covers.
+
+        Raises:
+            JournalRefused: of the first log that does not lead to its checkpoint; the others were followed.
+
+        """
+        refused = await self._database.inspect(self._follow_each)
+        if refused:
+            raise refused[0]
+
+    def _follow_each(self, connection: Connection) -> list[JournalRefused]:
+        refused = []
+        for followed, follower in self._followers.items():
+            keys = [signer.key for signer in self._signers[followed]]
+            try:
+                self._deployment.memory.forget(follower.follow(connection, keys, verify))
+            except JournalRefused as error:
+                refused.append(error)
+        return refused
 
     async def close_abandoned_lanes(self) -> None:
         """Close what processes left behind that were killed; a file goes once all its lanes are closed."""
@@ -69,6 +101,14 @@ class Integration:
         org_id = UUID(bytes=lane.log)
         unit.enter_organisation(org_id)
         self._deployment.journal.close_lane(unit, (org_id, self._deployment.slugs[org_id]), lane)
+
+    async def begin(self) -> None:
+        """Before anything is served: where each log stands, and in each a first heartbeat."""
+        try:
+            await self.follow()
+        except JournalRefused as error:
+            self._refuse(error)
+        await self._watch.begin()
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run())
@@ -93,19 +133,29 @@ class Integration:
         lanes_are_closed = False
         while True:
             try:
-                if not lanes_are_closed:
-                    await self.close_abandoned_lanes()
-                    lanes_are_closed = True
-                await self.round()
+                async with asyncio.timeout(ROUND_SECONDS):
+                    if not lanes_are_closed:
+                        await self.close_abandoned_lanes()
+                        lanes_are_closed = True
+                    await self.round()
                 self.healthy = True
             except (JournalRefused, StateRefused) as error:
-                self.healthy = False
-                log.critical("journal_refused", error=type(error).__name__)
+                self._refuse(error)
             except Exception as error:  # noqa: BLE001 - the timer must outlive a database that goes away
                 log.error("integration_failed", error=type(error).__name__)
+            self._deployment.rounds.end()
+            try:
+                async with asyncio.timeout(ROUND_SECONDS):
+                    await self._watch.look()
+            except Exception as error:  # noqa: BLE001 - as above
+                log.error("watch_failed", error=type(error).__name__)
             if self._database.is_full:
                 await self._try_to_write()
-            await asyncio.sleep(PERIOD_SECONDS)
+            await self._deployment.rounds.pause(PERIOD_SECONDS)
+
+    def _refuse(self, error: JournalRefused | StateRefused) -> None:
+        self.healthy = False
+        alert(AlertKind.JOURNAL_REFUSED, error=type(error).__name__)
 
     async def _try_to_write(self) -> None:
         """Journal that there is room again. Without it a service that nobody sends anything would never know."""
@@ -120,4 +170,5 @@ class Integration:
         self._deployment.journal.record(unit, None, Who(uuid4()), Deed("storage.recovered"))
 
     def _close_lanes(self, unit: UnitOfWork) -> None:
+        self._deployment.journal.beat(unit, self._deployment.slugs, "stopped")
         self._deployment.journal.close_lanes(unit, self._deployment.slugs)

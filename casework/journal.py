@@ -10,6 +10,7 @@ import msgspec
 from audit.entry import AuthLevel, Basis, Entry, LaneNumber, Outcome, Row, Subject
 from audit.lane import Lane
 from audit.lane_file import AbandonedLane, LaneFile
+from audit.memory import WriterMemory
 from audit.tables import DEPLOYMENT_LOG
 from casework.clock import microseconds
 from casework.columns import Column
@@ -18,6 +19,8 @@ from crypto.drop import DropPublic, seal_to_drop
 from crypto.journal import detail_commitment, row_pseudonym
 
 JOURNAL = "journal"
+# Within so many seconds of a heartbeat the next one is promised.
+HEARTBEAT_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +71,25 @@ class Deed:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """Where an entry can be found: its log's origin and its id."""
+    """Where an entry can be found: its log's origin and its id. `leaf` is its leaf hash."""
 
     log: str
     entry: str
+    leaf: bytes
 
 
 class Journal:
-    """One lane per log for the life of the process; `file` outlives it where transactions run beside each other."""
+    """One lane per log for the life of the process; `file` outlives it where transactions run beside each other.
 
-    def __init__(self, deployment_name: str, file: LaneFile | None = None) -> None:
+    `memory` keeps what is committed until it is covered, where somebody follows the logs.
+    """
+
+    def __init__(
+        self, deployment_name: str, file: LaneFile | None = None, memory: WriterMemory | None = None
+    ) -> None:
         self._name = deployment_name
         self._file = file
+        self._memory = memory
         self._lanes: dict[bytes, Lane] = {}
 
     def origin(self, slug: str | None) -> str:
@@ -130,8 +140,18 @@ class Journal:
             subjects=tuple(touched.subject() for touched in deed.touched),
             time=microseconds(unit.now),
         )
-        unit.record(log, entry, sealed)
-        return Receipt(origin, str(entry_id))
+        leaf = unit.record(log, entry, sealed)
+        memory = self._memory
+        if memory is not None:
+            unit.on_commit(lambda: memory.remember(log, leaf, entry.id))
+        return Receipt(origin, entry.id, leaf)
+
+    def beat(self, unit: UnitOfWork, slugs: Mapping[UUID, str], reason: str | None = None) -> None:
+        """Say in every log that this process serves that it does, and within how many seconds it will again."""
+        who = Who(uuid4())
+        deed = Deed("log.heartbeat", reason=reason, count=HEARTBEAT_SECONDS)
+        for org in (None, *slugs.items()):
+            self.record(unit, org, who, deed)
 
     def close_lanes(self, unit: UnitOfWork, slugs: Mapping[UUID, str]) -> None:
         """Say in each log that this process wrote to that its lane ends here; nothing may follow in it."""

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import await_only
 
+from audit.triggers import changed_triggers
 from casework.clock import Clock
 from casework.database import Database, UnitOfWork, UnsafeDatabase
 
@@ -107,9 +108,35 @@ class PostgresDatabase(Database):
             await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             return await connection.run_sync(_read, work, org_id, self.clock)
 
+    async def inspect(self, work: Callable[[Connection], T]) -> T:
+        async with self._integrator.connect() as connection:
+            await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            return await connection.run_sync(_read, work, None, self.clock)
+
+    async def faults(self) -> list[str]:
+        found: set[str] = set()
+        for url in (self.engine.url, self._integrator.url):
+            # New connections: those of the pools keep what they began with.
+            fresh = make_engine(url, pool_size=1)
+            try:
+                async with fresh.connect() as connection:
+                    found.update(await connection.run_sync(_faults))
+            finally:
+                await fresh.dispose()
+        return sorted(found)
+
     async def integrate(self, work: Callable[[Connection], T]) -> T:
         async with self._integrator.begin() as connection:
             return await connection.run_sync(work)
+
+
+def _faults(connection: Connection) -> list[str]:
+    fires = setting(connection, "session_replication_role") == "origin"
+    return [
+        *unsafe_durability(connection),
+        *([] if fires else ["session_replication_role"]),
+        *changed_triggers(connection),
+    ]
 
 
 def _read(connection: Connection, work: Callable[[Connection], T], org_id: UUID | None, clock: Clock) -> T:

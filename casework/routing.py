@@ -55,6 +55,10 @@ def signed_in(because: str) -> dict[str, object]:
 LIMITED: Final[dict[str, object]] = {"limited": True}
 
 
+# Added to the mark of a route that answers whatever state the service is in.
+PROBE: Final[dict[str, object]] = {"probe": True}
+
+
 def public(because: str) -> dict[str, object]:
     """Mark a route as open to anyone."""
     return {"public": because}

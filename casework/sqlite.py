@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import NullPool
 
+from audit.triggers import changed_triggers
 from casework.clock import Clock
 from casework.database import Database, UnitOfWork, UnsafeDatabase
 from casework.outages import CommitFailed
@@ -147,6 +148,13 @@ class SqliteDatabase(Database):
 
         return await asyncio.get_running_loop().run_in_executor(self._readers, read)
 
+    async def inspect(self, work: Callable[[Connection], T]) -> T:
+        return await self.snapshot(work)
+
+    async def faults(self) -> list[str]:
+        # On the writer's own connection: it is the only one whose settings count.
+        return await self.unit(lambda unit: _faults(unit.connection))
+
     async def integrate(self, work: Callable[[Connection], T]) -> T:
         return await self.unit(lambda unit: work(unit.connection))
 
@@ -214,6 +222,14 @@ class SqliteDatabase(Database):
                 # A full disk makes SQLite roll back everything: the whole batch fails, and of that.
                 raise error from None
         raw.execute("RELEASE unit")
+
+
+def _faults(connection: Connection) -> list[str]:
+    raw: Any = connection.connection.driver_connection
+    differing = [
+        name for name, _, expected in _PRAGMAS if raw.execute(f"PRAGMA {name}").fetchone()[0] != expected
+    ]
+    return [*differing, *changed_triggers(connection)]
 
 
 def _close_transaction(connection: Connection) -> None:

@@ -4,7 +4,7 @@ import os
 
 from sqlalchemy import Connection, text
 
-from audit.triggers import trigger_names
+from audit.triggers import changed_triggers
 from casework import postgres, sqlite
 from casework.commands.findings import Finding
 from casework.commands.opening import (
@@ -21,8 +21,6 @@ from casework.postgres import ESCAPES_THE_WALL
 from casework.settings import Settings
 
 _URL = "CASEWORK_DATABASE_URL"
-_SQLITE_TRIGGERS = text("SELECT name FROM sqlite_master WHERE type = 'trigger'")
-_POSTGRESQL_TRIGGERS = text("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'")
 _SHREDS = "CASEWORK_SHRED_URL"
 # What the server's own log would keep of requests: statements, their values, rows that broke a rule.
 _TALKATIVE = {
@@ -136,15 +134,12 @@ def _inspect_server(connection: Connection) -> list[Finding]:
 
 
 def _inspect_content(connection: Connection) -> list[Finding]:
-    dialect = connection.dialect.name
-    query = _POSTGRESQL_TRIGGERS if dialect == "postgresql" else _SQLITE_TRIGGERS
-    present = set(connection.execute(query).scalars())
     findings = [
         Finding(
-            f"{_URL} : le déclencheur {name} du journal manque ou est désactivé",
+            f"{_URL} : le déclencheur {name} du journal manque, est désactivé ou a été changé",
             "cherchez qui l’a retiré, vérifiez le journal, puis restaurez le schéma",
         )
-        for name in sorted(trigger_names(dialect) - present)
+        for name in changed_triggers(connection)
     ]
     mark = find_mark(connection)
     if mark is not None and mark.is_demo:

@@ -8,7 +8,7 @@ from litestar.openapi.datastructures import ResponseSpec
 
 from casework.errors import FieldError, Unavailable
 from casework.health import failing_parts
-from casework.routing import deployment_of, public
+from casework.routing import PROBE, deployment_of, public
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -20,7 +20,11 @@ class Health(msgspec.Struct, frozen=True):
 WELL = Health("ok")
 
 
-@get("/health/live", opt=public(because="it says that the process runs, and nothing else"), security=[{}])
+@get(
+    "/health/live",
+    opt=public(because="it says that the process runs, and nothing else") | PROBE,
+    security=[{}],
+)
 async def live() -> Health:
     """Whether the process answers at all; asks neither database nor journal."""
     return WELL
@@ -28,7 +32,8 @@ async def live() -> Health:
 
 @get(
     "/health/ready",
-    opt=public(because="it names the part that fails, without a value, so that a proxy sends nobody here"),
+    opt=public(because="it names the part that fails, without a value, so that a proxy sends nobody here")
+    | PROBE,
     security=[{}],
     responses={503: ResponseSpec(None, description="A part does not do its work; `errors` names it.")},
 )

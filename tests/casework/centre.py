@@ -83,13 +83,25 @@ SEVERAL = {"avec.double": (Position(Role.WORKER, frozenset({Profession.SOCIAL}))
 
 
 class MovableClock(Clock):
-    """The machine's clock, moved by tests."""
+    """The machine's clock, moved by tests.
+
+    `offset` moves the time of day, on which no timer depends; `waited` are seconds that passed for the timers, and
+    `stepped` seconds by which somebody set the clock.
+    """
 
     def __init__(self) -> None:
         self.offset = timedelta()
+        self.waited = 0.0
+        self.stepped = 0.0
 
     def now(self) -> datetime:
-        return datetime.now(UTC) + self.offset
+        return datetime.now(UTC) + self.offset + timedelta(seconds=self.stepped)
+
+    def elapsed(self) -> float:
+        return super().elapsed() + self.waited
+
+    def ahead(self) -> float:
+        return super().ahead() + self.stepped
 
 
 @dataclass

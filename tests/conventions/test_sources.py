@@ -22,6 +22,8 @@ _CLOCKS = {
 MAY_ASK_THE_TIME = {
     ("casework/clock.py", "datetime.now"): "the clock that is passed in",
     ("casework/ids.py", "time.time_ns"): "a UUIDv7 carries the moment it was made",
+    ("casework/clock.py", "time.time"): "how far it is ahead of what no setting moves",
+    ("casework/clock.py", "time.monotonic"): "what no setting moves",
     ("casework/logs.py", "time.perf_counter"): "how long an answer took",
     ("casework/commands/share_desk.py", "time.monotonic"): "how long shares are waited for",
 }
