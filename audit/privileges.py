@@ -1,12 +1,16 @@
-"""Who may do what with the journal on PostgreSQL: two roles, grants, and row-level security.
+"""Who may do what with the journal on PostgreSQL: three roles, grants, and row-level security.
 
 `casework_app` serves requests: it puts entries and details in, and reads the log of the organisation that the
 transaction has set in `casework.org` (its id in hexadecimal; nothing is set, nothing is seen).
 `casework_integrator` drains the inbox and writes the logs. Neither may change or delete what is integrated.
+`casework_pruner` raises a log's minimum index and deletes what is below it; only the command of retention has it.
 """
+
+from collections.abc import Sequence
 
 APP_ROLE = "casework_app"
 INTEGRATOR_ROLE = "casework_integrator"
+PRUNER_ROLE = "casework_pruner"
 
 _READ = ("audit_log", "audit_leaf", "audit_entry", "audit_subject", "audit_subtree", "audit_checkpoint")
 _ALL = ("audit_inbox", *_READ, "audit_detail")
@@ -17,15 +21,21 @@ _OF_THE_ROLLUP = ("audit_log", "audit_leaf", "audit_subtree", "audit_checkpoint"
 _ROLLUP = f"log = decode('{'ff' * 16}', 'hex')"
 
 
-def create_roles() -> tuple[str, ...]:
-    """Make both roles unless the cluster has them; a concurrent migration of another database may win."""
+# Triggers hold the rule for entries and subjects; details have none, for erasing one alone breaks no tree.
+_BELOW = """EXISTS (SELECT FROM audit_entry JOIN audit_log ON audit_log.log = audit_entry.log
+    WHERE audit_entry.log = audit_detail.log AND audit_entry.entry_id = audit_detail.entry_id
+      AND audit_entry.idx < audit_log.pruned)"""
+
+
+def create_roles(names: Sequence[str] = (APP_ROLE, INTEGRATOR_ROLE)) -> tuple[str, ...]:
+    """Make roles unless the cluster has them; a concurrent migration of another database may win."""
     return tuple(
         f"""DO $$ BEGIN
             IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN
                 CREATE ROLE {role} NOLOGIN;
             END IF;
         EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"""
-        for role in (APP_ROLE, INTEGRATOR_ROLE)
+        for role in names
     )
 
 
@@ -77,3 +87,31 @@ def grant_rollup_privileges() -> tuple[str, ...]:
 def revoke_rollup_privileges() -> tuple[str, ...]:
     """What dropping the roll-up's own tables does not take back."""
     return tuple(f"DROP POLICY app_read_rollup ON {table}" for table in _OF_THE_ROLLUP)
+
+
+def grant_pruning() -> tuple[str, ...]:
+    """What the pruner may: read the logs, raise a minimum index, delete what is below it."""
+    read, deleted = ("audit_log", "audit_entry", "audit_checkpoint"), ("audit_entry", "audit_subject")
+    return (
+        f"GRANT SELECT ON {', '.join(read)}, audit_subject, audit_detail TO {PRUNER_ROLE}",
+        f"GRANT UPDATE (pruned) ON audit_log TO {PRUNER_ROLE}",
+        f"GRANT DELETE ON {', '.join(deleted)}, audit_detail TO {PRUNER_ROLE}",
+        *(
+            f"CREATE POLICY pruner ON {table} TO {PRUNER_ROLE} USING (true)"
+            for table in (*read, "audit_subject")
+        ),
+        f"CREATE POLICY pruner_read ON audit_detail FOR SELECT TO {PRUNER_ROLE} USING (true)",
+        f"CREATE POLICY pruner_delete ON audit_detail FOR DELETE TO {PRUNER_ROLE} USING ({_BELOW})",
+    )
+
+
+def revoke_pruning() -> tuple[str, ...]:
+    """Take it back, for a migration downwards. The role stays: other databases of the cluster may use it."""
+    tables = ("audit_log", "audit_entry", "audit_checkpoint", "audit_subject")
+    return (
+        *(f"DROP POLICY pruner ON {table}" for table in tables),
+        "DROP POLICY pruner_read ON audit_detail",
+        "DROP POLICY pruner_delete ON audit_detail",
+        f"REVOKE ALL ON {', '.join(tables)}, audit_detail FROM {PRUNER_ROLE}",
+        f"REVOKE UPDATE (pruned) ON audit_log FROM {PRUNER_ROLE}",
+    )

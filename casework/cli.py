@@ -25,6 +25,7 @@ _PLACES = {
     "audit": "casework.commands.journal:audit",
     "policy": "casework.commands.rules:policy",
     "rights": "casework.commands.rights:rights",
+    "retention": "casework.commands.retention:retention",
     "doctor": "casework.commands.doctor:doctor",
     "backup-key": "casework.commands.backup:backup_key",
     "backup": "casework.commands.backup:backup",

@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from datetime import UTC, datetime
 from uuid import UUID
 
 
@@ -11,3 +12,8 @@ def new_id() -> UUID:
     value = milliseconds << 80 | secrets.randbits(80)
     value = value & ~(0xF << 76) | 0x7 << 76
     return UUID(int=value & ~(0x3 << 62) | 0x2 << 62)
+
+
+def made_at(identifier: UUID) -> datetime:
+    """When a UUIDv7 was made (RFC 9562, section 5.7), to the millisecond."""
+    return datetime.fromtimestamp((identifier.int >> 80) / 1_000, UTC)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import URL
 
-LOGINS = ("casework_owner", "casework_app", "casework_integrator")
+LOGINS = ("casework_owner", "casework_app", "casework_integrator", "casework_pruner")
 
 
 def find_binaries() -> Path | None:

@@ -40,19 +40,27 @@ def owner_url(settings: Settings) -> URL:
         SettingRefused: `CASEWORK_OWNER_URL` is missing, holds a password, or names no PostgreSQL database.
 
     """
-    if settings.is_sqlite:
-        return settings.database_url
-    value = os.environ.get(OWNER_URL, "")
+    return settings.database_url if settings.is_sqlite else url_of_role(OWNER_URL)
+
+
+def url_of_role(name: str) -> URL:
+    """The address, from the environment, of a role that commands alone have.
+
+    Raises:
+        SettingRefused: it is missing, holds a password, or names no PostgreSQL database.
+
+    """
+    value = os.environ.get(name, "")
     if not value:
-        raise SettingRefused(OWNER_URL, "is not set")
+        raise SettingRefused(name, "is not set")
     try:
         url = make_url(value)
     except (ArgumentError, ValueError):
-        raise SettingRefused(OWNER_URL, "is not a database URL") from None
+        raise SettingRefused(name, "is not a database URL") from None
     if url.password is not None or "password" in url.query:
-        raise SettingRefused(OWNER_URL, "must hold no password: PGPASSFILE names the file that does")
+        raise SettingRefused(name, "must hold no password: PGPASSFILE names the file that does")
     if url.get_backend_name() != "postgresql":
-        raise SettingRefused(OWNER_URL, "must be postgresql+asyncpg://")
+        raise SettingRefused(name, "must be postgresql+asyncpg://")
     return url.set(drivername="postgresql+asyncpg")
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
+    SmallInteger,
     String,
     Table,
 )
@@ -35,6 +36,9 @@ organisation = Table(
     Column("root_fingerprint", LargeBinary(32), nullable=False),
     Column("journal_key", String(400), nullable=False),
     Column("created_at", Moment, nullable=False),
+    # How long the entries of its journal are kept: CNIL 2021-122, six to twelve months, three years at most.
+    Column("journal_months", SmallInteger, nullable=False, server_default="12"),
+    CheckConstraint("journal_months BETWEEN 6 AND 36", name="journal_months"),
 )
 
 # The signed, hash-chained list: one number (epoch) per change.

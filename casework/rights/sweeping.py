@@ -15,6 +15,7 @@ from casework.cases.soundness import renewed_halves
 from casework.copying import destroying
 from casework.database import UnitOfWork
 from casework.deployment import Deployment
+from casework.ids import made_at
 from casework.shreds import COPIES_KEPT, PSEUDONYM, ShredStore
 
 # No unit of work runs as long: what is younger may be a case that is being opened.
@@ -84,7 +85,7 @@ def _orphans(connection: Connection, shreds: ShredStore, org_id: UUID, before: d
 
 
 def _made_at(case_id: UUID) -> datetime:
-    """When a case's id was made: it is a UUIDv7 (RFC 9562, section 5.7). Of any other, now: it is left alone."""
+    """When a case's id was made, a UUIDv7. Of any other, now: it is left alone."""
     if case_id.version != _VERSION:
         return datetime.max.replace(tzinfo=UTC)
-    return datetime.fromtimestamp((case_id.int >> 80) / 1_000, UTC)
+    return made_at(case_id)

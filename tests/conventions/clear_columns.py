@@ -229,6 +229,7 @@ CLEAR_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "root_fingerprint": "public; printed on the organisation's card",
         "journal_key": "public; whoever verifies the journal needs it",
         "created_at": _MADE_AT,
+        "journal_months": "a setting of the organisation, which it tells those whom it follows",
     },
     "partner": {
         "org_id": _ORG,

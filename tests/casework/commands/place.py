@@ -167,6 +167,7 @@ def server_urls(cluster: RunningCluster, database: str, shreds: str) -> dict[str
         "CASEWORK_DATABASE_URL": cluster.url(database),
         "CASEWORK_INTEGRATOR_URL": cluster.url(database, "casework_integrator"),
         "CASEWORK_OWNER_URL": cluster.url(database, "casework_owner"),
+        "CASEWORK_PRUNER_URL": cluster.url(database, "casework_pruner"),
         "CASEWORK_SHRED_URL": cluster.url(shreds),
     }
 
