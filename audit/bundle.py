@@ -6,6 +6,7 @@
     tile/entries/<N>[.p/<W>] entries, each after its length (uint16, big-endian)
     rollup/leaf              the newest head of this log that was rolled up, where one was
     rollup/proof             the tlog-proof of that leaf, up to a roll-up that witnesses have signed
+    details                  optional: disclosed details, each entry id ‖ length (uint16) ‖ salt ‖ plaintext
 
 Entry bundles below the pruned index are absent. A database from which rows were taken still gives a bundle:
 a missing entry has length 0 and a missing hash is zeros, which no entry and no hash is, so that the verifier
@@ -22,7 +23,6 @@ from sqlalchemy import Connection
 from audit.checkpoint import parse_checkpoint
 from audit.errors import NothingPublished
 from audit.evidence import TILE_HEIGHT, TILE_WIDTH, EvidenceMissing, NodeName
-from audit.rollup import prove_rolled_up
 from audit.stored import StoredLog
 from audit.tree import HASH_BYTES
 
@@ -30,7 +30,10 @@ CHECKPOINT = "checkpoint"
 CHECKPOINTS = "checkpoints"
 ROLLUP_LEAF = "rollup/leaf"
 ROLLUP_PROOF = "rollup/proof"
+DETAILS = "details"
 LENGTH_BYTES = 2
+ID_BYTES = 36
+SALT_BYTES = 32
 MAX_LENGTH = 65_535
 MISSING_HASH = bytes(HASH_BYTES)
 
@@ -47,9 +50,13 @@ def tile_path(level: int | str, index: int, width: int) -> str:
     return path if width == TILE_WIDTH else f"{path}.p/{width}"
 
 
-def write_bundle(connection: Connection, log: bytes, out: Path | BinaryIO) -> None:
+def write_bundle(
+    connection: Connection, log: bytes, out: Path | BinaryIO, details: Iterable[tuple[str, bytes]] = ()
+) -> None:
     """Write the bundle of `log` up to its newest checkpoint, a tile at a time.
 
+    `details`: the id of an entry, and salt (32 bytes) ‖ plaintext (at most 65,535) of its detail, for each one to
+    disclose.
     `connection` should see one snapshot throughout (REPEATABLE READ, or SQLite's one read transaction).
 
     Raises:
@@ -68,10 +75,14 @@ def write_bundle(connection: Connection, log: bytes, out: Path | BinaryIO) -> No
         with bundle.open(_member(CHECKPOINTS), "w", force_zip64=True) as member:
             for earlier in stored.earlier():
                 member.write(_prefixed(earlier.encode()))
-        rolled_up = prove_rolled_up(connection, log)
-        if rolled_up is not None:
-            bundle.writestr(_member(ROLLUP_LEAF), rolled_up.leaf)
-            bundle.writestr(_member(ROLLUP_PROOF), rolled_up.proof)
+        for name, text in zip((ROLLUP_LEAF, ROLLUP_PROOF), stored.rolled_up() or (), strict=False):
+            bundle.writestr(_member(name), text)
+        disclosed = b"".join(
+            entry_id.encode() + (len(salted) - SALT_BYTES).to_bytes(LENGTH_BYTES) + salted
+            for entry_id, salted in details
+        )
+        if disclosed:
+            bundle.writestr(_member(DETAILS), disclosed)
         minimum = stored.minimum_index()
         level_one: dict[NodeName, bytes] = {}
         for tile in stored.tiles(size):

@@ -47,6 +47,14 @@ class Evidence(Protocol):
         """The older signed notes, by ascending size."""
         ...
 
+    def rolled_up(self) -> tuple[str, str] | None:
+        """The text of a head of the log, and the tlog-proof that it is in the roll-up log; None where it is not."""
+        ...
+
+    def disclosed(self) -> Mapping[bytes, str]:
+        """The commitment (hexadecimal) that each disclosed detail makes, by the id of its entry (ASCII)."""
+        ...
+
     def minimum_index(self) -> int:
         """Below this index (a multiple of 256) the entries' bytes are pruned."""
         ...

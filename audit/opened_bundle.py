@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Iterator, Mapping
+from hmac import digest
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -10,11 +11,14 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 from audit.bundle import (
     CHECKPOINT,
     CHECKPOINTS,
+    DETAILS,
+    ID_BYTES,
     LENGTH_BYTES,
     MAX_LENGTH,
     MISSING_HASH,
     ROLLUP_LEAF,
     ROLLUP_PROOF,
+    SALT_BYTES,
     tile_path,
     upper_tiles,
 )
@@ -76,6 +80,28 @@ class OpenedBundle:
         except _UNREADABLE:
             raise EvidenceMissing("la liste des points de contrôle est illisible") from None
 
+    def rolled_up(self) -> tuple[str, str] | None:
+        if self._members.keys().isdisjoint({ROLLUP_LEAF, ROLLUP_PROOF}):
+            return None
+        return _text(self._read(ROLLUP_LEAF, MAX_NOTE_BYTES)), _text(self._read(ROLLUP_PROOF, MAX_NOTE_BYTES))
+
+    def disclosed(self) -> Mapping[bytes, str]:
+        if DETAILS not in self._members:
+            return {}
+        commitments: dict[bytes, str] = {}
+        try:
+            with self._zip.open(self._members[DETAILS]) as member:
+                while head := member.read(ID_BYTES + LENGTH_BYTES + SALT_BYTES):
+                    length = int.from_bytes(head[ID_BYTES : ID_BYTES + LENGTH_BYTES])
+                    plaintext, entry_id = member.read(length), head[:ID_BYTES]
+                    whole = len(head) == ID_BYTES + LENGTH_BYTES + SALT_BYTES and len(plaintext) == length
+                    if not whole or entry_id in commitments:
+                        raise EvidenceRefused("la liste des détails divulgués est tronquée ou se répète")
+                    commitments[entry_id] = digest(head[-SALT_BYTES:], plaintext, "sha256").hex()
+        except _UNREADABLE:
+            raise EvidenceMissing("la liste des détails divulgués est illisible") from None
+        return commitments
+
     def minimum_index(self) -> int:
         present = (name for name in self._members if name.startswith("tile/entries/"))
         # The first bundle that is there; a hole after it is found when the tiles are read.
@@ -117,7 +143,7 @@ class OpenedBundle:
         # First a bound: the size stands in a note that nobody may have signed.
         if size > len(self._members) * TILE_WIDTH:
             raise EvidenceMissing("l’archive est plus petite que son point de contrôle ne le dit")
-        expected = {CHECKPOINT, CHECKPOINTS, ROLLUP_LEAF, ROLLUP_PROOF}
+        expected = {CHECKPOINT, CHECKPOINTS, ROLLUP_LEAF, ROLLUP_PROOF, DETAILS}
         for first in range(0, size, TILE_WIDTH):
             index, width = first // TILE_WIDTH, min(TILE_WIDTH, size - first)
             expected.add(tile_path(0, index, width))

@@ -8,6 +8,7 @@ from audit import tables
 from audit.errors import NothingPublished
 from audit.evidence import TILE_HEIGHT, TILE_WIDTH, EvidenceMissing, NodeName, ReviewColumns, Tile
 from audit.log import latest_checkpoint
+from audit.rollup import prove_rolled_up
 
 _leaf, _entry, _subject, _subtree = tables.leaf, tables.entry, tables.subject, tables.subtree
 # SQLite keeps text in a BLOB column if an administrator writes some: the cast makes bytes of anything.
@@ -62,6 +63,13 @@ class StoredLog:
         # A page at a time: a busy log has as many checkpoints as fifth parts of a second.
         for page in self._connection.execute(notes).scalars().partitions(TILE_WIDTH):
             yield from page
+
+    def rolled_up(self) -> tuple[str, str] | None:
+        found = prove_rolled_up(self._connection, self._log)
+        return None if found is None else (found.leaf, found.proof)
+
+    def disclosed(self) -> Mapping[bytes, str]:
+        return {}
 
     def minimum_index(self) -> int:
         table = tables.log

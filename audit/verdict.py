@@ -40,7 +40,9 @@ class CheckName(StrEnum):
     LANES = "lanes"
     TIME = "time"
     PRUNING = "pruning"
+    DETAILS = "details"
     WITNESSES = "witnesses"
+    COUNTERPARTS = "counterparts"
     FRESHNESS = "freshness"
 
 

@@ -18,18 +18,19 @@ from audit.checkpoint import (
     VerificationKey,
     Verify,
     parse_checkpoint,
-    verify_checkpoint,
-    verify_cosignature,
 )
 from audit.continuity import Continuity
 from audit.entry import Entry, Outcome
-from audit.errors import EntryRefused, NoteRefused
+from audit.errors import EntryRefused, NoteRefused, ProofRefused
 from audit.evidence import Evidence, EvidenceMissing, EvidenceRefused, NodeName, Tile, review_columns
-from audit.incarnation import RESTORED_ACTION, is_earlier, keys_under, unmarked
+from audit.heartbeats import Heartbeats
+from audit.incarnation import RESTORED_ACTION, is_earlier, unmarked
 from audit.opened_bundle import OpenedBundle
+from audit.signing_keys import SigningKeys
 from audit.stored import StoredLog
 from audit.tree import EMPTY_ROOT, Frontier, leaf_hash
 from audit.verdict import CheckName, Findings, Report, Verdict
+from audit.witnessing import Counterpart, RolledUpHead
 
 PRUNE_ACTION = "log.prune"
 
@@ -42,13 +43,16 @@ class Trust:
     """What the auditor brings along.
 
     `keys`: the log's verification keys. `trusted`: tree heads known from before (an auditor's saved
-    checkpoint, the signer's state). `witnesses`: keys that must have cosigned the newest checkpoint.
-    `max_age`: how old, in µs before `now`, the newest entry may be.
+    checkpoint, the signer's state). `rollup_keys`, `witnesses`: who must have signed the roll-up that holds a head
+    of the log. `counterparts`: entries of partners' logs that this one must hold too. `max_age`: how old, in µs
+    before `now`, the newest heartbeat may be, or the newest entry where there is none.
     """
 
     keys: tuple[VerificationKey, ...] = ()
     trusted: tuple[Checkpoint, ...] = ()
+    rollup_keys: tuple[VerificationKey, ...] = ()
     witnesses: tuple[VerificationKey, ...] = ()
+    counterparts: tuple[Counterpart, ...] = ()
     max_age: int | None = None
     now: int = 0
 
@@ -71,14 +75,20 @@ def verify_database(
     return _Verification(StoredLog(connection, log), trust, verify, progress).run()
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class _Head:
-    """A tree head to compare with; `vouched` says that a trusted key or the auditor stands for it."""
+    """A tree head to compare with: the log's own, in a signed note, or one that others have kept.
 
-    size: int
-    root: bytes
-    vouched: bool
-    origin: str
+    `vouched`: the auditor stands for it, or those she asked for. Of a note its signature decides.
+    """
+
+    checkpoint: Checkpoint
+    vouched: bool = False
+    note: SignedCheckpoint | None = None
+
+    @property
+    def size(self) -> int:
+        return self.checkpoint.size
 
 
 class _Verification:
@@ -97,13 +107,19 @@ class _Verification:
         self._restored_at: int | None = None
         self._minimum = 0
         self._continuity = Continuity(from_the_beginning=True)
+        self._heartbeats = Heartbeats()
+        self._keys = SigningKeys(trust.keys, verify)
+        self._disclosed: dict[bytes, str] = {}
+        self._details = 0
+        self._rolled_up: RolledUpHead | None = None
+        # Ids of partners' entries that were not found yet.
+        self._awaited: set[str] = set()
         self._ids: set[bytes] = set()
         self._newest_time = 0
         self._pruned_to = 0
         # The size of the last tree head that is vouched for and agrees, and the id of the entry after it.
         self._agreed = 0
         self._id_after_agreed: str | None = None
-        self._unsigned_head = False
         self._tree_is_whole = True
 
     def run(self) -> Report:
@@ -122,13 +138,17 @@ class _Verification:
         try:
             self._minimum = self._evidence.minimum_index()
             self._continuity = Continuity(from_the_beginning=self._minimum == 0)
+            self._disclosed = dict(self._evidence.disclosed())
+            self._details = len(self._disclosed)
+            self._read_counterparts()
             self._walk(latest)
         except (EvidenceMissing, EvidenceRefused) as error:
             _note_unreadable(self._findings, error)
         self._check_lanes()
         self._check_pruning()
         self._check_trust(head.size)
-        self._check_witnesses(latest)
+        self._check_details()
+        self._check_counterparts()
         self._check_freshness()
         return self._findings.report(head.origin, head.size, self._words(head.size))
 
@@ -165,21 +185,43 @@ class _Verification:
     def _heads(self, latest: SignedCheckpoint) -> Iterator[_Head]:
         """Every tree head, by size: the earlier checkpoints, the trusted ones, the newest."""
         head = latest.checkpoint
-        trusted = []
-        for known in self._trust.trusted:
-            if unmarked(known.origin) != unmarked(head.origin):
+        kept = []
+        for known in [*(_Head(one, vouched=True) for one in self._trust.trusted), *self._witnessed(head)]:
+            if unmarked(known.checkpoint.origin) != unmarked(head.origin):
                 words = "le point de contrôle de confiance est celui d’un autre journal"
                 self._findings.fault(CheckName.HISTORY, Verdict.INCONSISTENT, words)
-            elif known.size > head.size and is_earlier(known.origin, head.origin):
+            elif known.size > head.size and is_earlier(known.checkpoint.origin, head.origin):
                 self._fault_lost(known.size)
             elif known.size > head.size:
                 words = f"le journal a {head.size} écritures, et {known.size} étaient attestées"
                 self._findings.fault(CheckName.HISTORY, Verdict.INCONSISTENT, words, index=head.size)
             else:
-                trusted.append(_Head(known.size, known.root, vouched=True, origin=known.origin))
-        newest = _Head(head.size, head.root, self._is_signed(latest), head.origin)
+                kept.append(known)
+        kept.sort(key=lambda one: one.size)
+        newest = _Head(head, note=latest)
         # Of one size the auditor's own comes first: only what it agrees with counts as agreed.
-        return heapq.merge(sorted(trusted), self._earlier(head), [newest], key=lambda one: one.size)
+        return heapq.merge(kept, self._earlier(head), [newest], key=lambda one: one.size)
+
+    def _witnessed(self, latest: Checkpoint) -> list[_Head]:
+        """The head in the roll-up, vouched for where everybody who was asked for has signed."""
+        asked = bool(self._trust.rollup_keys or self._trust.witnesses)
+        members = self._evidence.rolled_up()
+        if members is None:
+            if asked:
+                words = "aucun point de contrôle de ce journal n’est inscrit au journal de synthèse"
+                self._findings.fault(CheckName.WITNESSES, Verdict.UNWITNESSED, words)
+            return []
+        try:
+            found = self._rolled_up = RolledUpHead.parse(*members, latest.origin)
+        except (NoteRefused, ProofRefused):
+            words = "l’inscription au journal de synthèse ne prouve rien"
+            self._findings.fault(CheckName.WITNESSES, Verdict.INCONSISTENT, words)
+            return []
+        missing = found.unsigned_by(self._trust.rollup_keys, self._trust.witnesses, self._verify)
+        for name in missing:
+            words = f"{name} n’a pas signé le journal de synthèse"
+            self._findings.fault(CheckName.WITNESSES, Verdict.UNWITNESSED, words)
+        return [_Head(found.head, vouched=asked and not missing)]
 
     def _earlier(self, latest: Checkpoint) -> Iterator[_Head]:
         previous = -1
@@ -191,35 +233,29 @@ class _Verification:
                 return
             head = note.checkpoint
             previous = head.size
-            yield _Head(head.size, head.root, self._is_signed(note), head.origin)
-
-    def _is_signed(self, note: SignedCheckpoint) -> bool:
-        try:
-            verify_checkpoint(note, keys_under(note.checkpoint.origin, self._trust.keys), self._verify)
-        except NoteRefused:
-            self._unsigned_head = True
-            return False
-        return True
+            yield _Head(head, note=note)
 
     def _compare_all(self, heads: Iterator[_Head], following: _Head | None) -> _Head | None:
         """Compare the tree with every head of its size; returns the first head of a larger one."""
         while following is not None and following.size == self._frontier.size:
+            vouched = following.vouched if following.note is None else self._keys.have_signed(following.note)
             if self._tree_is_whole:
-                self._compare(following)
+                self._compare(following.checkpoint, vouched)
             following = next(heads, None)
         return following
 
-    def _compare(self, head: _Head) -> None:
+    def _compare(self, head: Checkpoint, vouched: bool) -> None:
         if self._frontier.root() == head.root:
-            if head.vouched:
+            if vouched:
                 self._agreed, self._id_after_agreed = head.size, None
+                self._keys.cover()
             return
         if self._incarnation is not None and is_earlier(head.origin, self._incarnation):
             # Another incarnation goes on from before this head: its last entries are the lost ones.
             self._fault_lost(head.size)
             return
         words = f"les écritures ne mènent pas au point de contrôle de taille {head.size}"
-        if self._findings.failed(CheckName.TREE) or not head.vouched:
+        if self._findings.failed(CheckName.TREE) or not vouched:
             # The entry is already named, or it is the tree head itself that nobody vouches for.
             self._findings.fault(CheckName.HISTORY, Verdict.INCONSISTENT, words)
         else:
@@ -303,9 +339,19 @@ class _Verification:
         if not self._continuity.time_runs_forwards(entry.lane.writer, entry.time):
             words = f"l’heure de l’écriture {index} revient en arrière"
             self._fault_entry(CheckName.TIME, words, index, entry)
+        if not self._heartbeats.promise_is_kept(entry):
+            words = f"le signe de vie {index} vient plus tard que le précédent ne l’annonçait"
+            self._findings.fault(CheckName.TIME, Verdict.INCOMPLETE, words, index=index, entry_id=entry.id)
+        self._keys.take(entry)
+        if self._disclosed.pop(entry.id.encode(), entry.detail) != entry.detail:
+            words = f"le détail divulgué n’est pas celui de l’écriture {index}"
+            self._fault_entry(CheckName.DETAILS, words, index, entry)
+        self._awaited.discard(entry.id)
         self._newest_time = max(self._newest_time, entry.time)
         if entry.action == PRUNE_ACTION and entry.outcome is Outcome.ALLOWED:
-            self._pruned_to = max(self._pruned_to, entry.count or 0)
+            # What was not yet written could not be pruned: such an entry would excuse whatever vanishes later.
+            count = entry.count or 0
+            self._pruned_to = max(self._pruned_to, count if count <= index else 0)
 
     def _fault_entry(self, check: CheckName, words: str, index: int, entry: Entry) -> None:
         self._findings.fault(check, Verdict.INCONSISTENT, words, index=index, entry_id=entry.id)
@@ -325,7 +371,7 @@ class _Verification:
 
     def _check_trust(self, size: int) -> None:
         if self._trust.keys:
-            if self._unsigned_head:
+            if self._keys.left_one_unsigned:
                 words = "un point de contrôle n’est pas signé par la clé donnée"
                 if self._agreed < size:
                     self._fault_after_agreed(CheckName.SIGNATURES, words)
@@ -337,18 +383,29 @@ class _Verification:
             words = f"sans clé de vérification, rien n’est prouvé au-delà de {vouched} écritures"
             self._findings.fault(CheckName.SIGNATURES, Verdict.INCOMPLETE, words)
 
-    def _check_witnesses(self, latest: SignedCheckpoint) -> None:
-        for witness in self._trust.witnesses:
+    def _check_details(self) -> None:
+        if self._disclosed:
+            words = f"{len(self._disclosed)} détails divulgués ne sont ceux d’aucune écriture lisible"
+            self._findings.fault(CheckName.DETAILS, Verdict.INCOMPLETE, words)
+
+    def _read_counterparts(self) -> None:
+        for counterpart in self._trust.counterparts:
             try:
-                verify_cosignature(latest, witness, self._verify)
-            except NoteRefused:
-                words = f"le témoin {witness.name} n’a pas signé"
-                self._findings.fault(CheckName.WITNESSES, Verdict.UNWITNESSED, words)
+                self._awaited.add(counterpart.entry_id(self._verify))
+            except (EntryRefused, NoteRefused, ProofRefused):
+                words = "le reçu d’un partenaire ne prouve rien"
+                self._findings.fault(CheckName.COUNTERPARTS, Verdict.INCOMPLETE, words)
+
+    def _check_counterparts(self) -> None:
+        for entry_id in sorted(self._awaited):
+            words = f"l’écriture {entry_id} du journal d’un partenaire n’est pas dans celui-ci"
+            self._findings.fault(CheckName.COUNTERPARTS, Verdict.INCOMPLETE, words)
 
     def _check_freshness(self) -> None:
         oldest = self._trust.now - (self._trust.max_age or 0)
-        if self._trust.max_age is not None and self._newest_time < oldest:
-            words = "l’écriture la plus récente est plus ancienne que l’âge admis"
+        newest = self._newest_time if self._heartbeats.newest is None else self._heartbeats.newest
+        if self._trust.max_age is not None and newest < oldest:
+            words = "le dernier signe de vie est plus ancien que l’âge admis"
             self._findings.fault(CheckName.FRESHNESS, Verdict.STALE, words)
 
     def _words(self, size: int) -> dict[CheckName, str]:
@@ -362,15 +419,22 @@ class _Verification:
             + (f" ; restauré à l’écriture {self._restored_at}" if self._restored_at is not None else ""),
             CheckName.ENTRIES: "chaque écriture est dans la forme prescrite",
             CheckName.LANES: "aucun numéro d’écriture ne manque",
-            CheckName.TIME: "les heures se suivent",
+            CheckName.TIME: "les heures se suivent"
+            + (f" ; arrêts du service : {stoppages}" if (stoppages := self._heartbeats.stoppages) else ""),
             CheckName.PRUNING: f"élagué jusqu’à l’écriture {self._minimum}, selon le journal lui-même"
             if self._minimum
             else "rien n’est élagué",
         }
-        if self._trust.witnesses:
-            words[CheckName.WITNESSES] = "les témoins demandés ont signé"
+        if self._details:
+            words[CheckName.DETAILS] = f"détails divulgués, tels qu’ils ont été inscrits : {self._details}"
+        if self._rolled_up is not None:
+            covered = f"les {self._rolled_up.head.size} premières écritures sont au journal de synthèse"
+            asked = self._trust.rollup_keys or self._trust.witnesses
+            words[CheckName.WITNESSES] = covered + (", signé de qui le devait" if asked else "")
+        if self._trust.counterparts:
+            words[CheckName.COUNTERPARTS] = "les écritures des partenaires sont aussi dans ce journal"
         if self._trust.max_age is not None:
-            words[CheckName.FRESHNESS] = "l’écriture la plus récente est assez récente"
+            words[CheckName.FRESHNESS] = "le dernier signe de vie est assez récent"
         return words
 
 

@@ -17,6 +17,7 @@ from audit.receipt import Receipt, verify_receipt
 from audit.tables import DEPLOYMENT_LOG
 from audit.verdict import Report, Verdict
 from audit.verifier import Progress, Trust, verify_bundle, verify_database
+from audit.witnessing import Counterpart
 from casework.clock import Clock, microseconds
 from casework.commands.opening import CommandRefused, with_database
 from casework.commands.progress import progress
@@ -92,8 +93,22 @@ def checkpoint(org: str) -> None:
 @click.option("--database", "org", help="Vérifie le journal de cette organisation dans la base.")
 @click.option("--key", type=VerificationKeyType(), help="Clé imprimée à la création de l’organisation.")
 @click.option("--trusted", type=TrustedCheckpoint(), help="Point de contrôle que vous avez gardé.")
+@click.option("--rollup-key", type=VerificationKeyType(), help="Clé du journal de synthèse du déploiement.")
+@click.option(
+    "--witness",
+    "witnesses",
+    multiple=True,
+    type=VerificationKeyType(),
+    help="Clé d’un témoin qui doit avoir signé le journal de synthèse ; autant de fois qu’il y en a.",
+)
+@click.option(
+    "--counterpart",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Reçu d’une écriture du journal d’un partenaire, qui doit aussi être dans celui-ci.",
+)
+@click.option("--counterpart-key", type=VerificationKeyType(), help="Clé du journal de ce partenaire.")
 @click.option("--json", "as_json", is_flag=True, help="Rapport en JSON.")
-@click.option("--max-age", type=click.IntRange(1), help="Âge admis de la dernière écriture, en heures.")
+@click.option("--max-age", type=click.IntRange(1), help="Âge admis du dernier signe de vie, en heures.")
 @click.pass_context
 def verify(
     ctx: click.Context,
@@ -101,6 +116,10 @@ def verify(
     org: str | None,
     key: VerificationKey | None,
     trusted: Checkpoint | None,
+    rollup_key: VerificationKey | None,
+    witnesses: tuple[VerificationKey, ...],
+    counterpart: Path | None,
+    counterpart_key: VerificationKey | None,
     as_json: bool,
     max_age: int | None,
 ) -> None:
@@ -109,6 +128,9 @@ def verify(
     trust = Trust(
         keys=(key,) if key is not None else (),
         trusted=(trusted,) if trusted is not None else (),
+        rollup_keys=(rollup_key,) if rollup_key is not None else (),
+        witnesses=witnesses,
+        counterparts=_counterparts(ctx, counterpart, counterpart_key),
         max_age=max_age and timedelta(hours=max_age) // timedelta(microseconds=1),
         now=microseconds(Clock().now()),
     )
@@ -146,6 +168,17 @@ def receipt(ctx: click.Context, path: Path, key: VerificationKey) -> None:
         ctx.exit(Verdict.INCONSISTENT)
     click.echo(f"Journal : {head.origin}, {head.size} écritures")
     click.echo(f"L’écriture n° {index} ({entry.id}, {entry.action}) y est inscrite.")
+
+
+def _counterparts(
+    ctx: click.Context, receipt: Path | None, key: VerificationKey | None
+) -> tuple[Counterpart, ...]:
+    if receipt is None and key is None:
+        return ()
+    if receipt is None or key is None:
+        raise click.UsageError("--counterpart and --counterpart-key go together", ctx)
+    # What is no text is a receipt that proves nothing: a verdict, not an error of use.
+    return (Counterpart(receipt.read_text("utf-8", errors="replace"), key),)
 
 
 def _verify_stored(org: str, trust: Trust, advance: Progress) -> Report:

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """A second verifier of a journal, short enough to read before you trust it. It needs Python 3.11, and no more.
 
-    python3 verify.py BUNDLE.zip --key VKEY [--trusted CHECKPOINT] [--witness VKEY] [--max-age HOURS]
+    python3 verify.py BUNDLE.zip --key VKEY [--trusted CHECKPOINT] [--rollup-key VKEY] [--witness VKEY]
+                      [--counterpart RECEIPT --counterpart-key VKEY] [--max-age HOURS]
 
 It shares no line with the first one (`casework audit verify`). Both follow format.md, which stands beside this
 file, and must end in the same exit code. Read it from top to bottom: signatures, checkpoints, entries, the archive,
@@ -10,6 +11,7 @@ the tree.
 
 import argparse
 import hashlib
+import hmac
 import itertools
 import json
 import re
@@ -108,6 +110,14 @@ def key_of(vkey):
     return key
 
 
+def exactly(encoded):
+    """The bytes of base64 that has no other form."""
+    raw = b64decode(encoded, validate=True)
+    if b64encode(raw).decode() != encoded:
+        raise ValueError("not canonical base64")
+    return raw
+
+
 def read_note(text):
     """A signed checkpoint, not yet verified."""
     try:
@@ -117,16 +127,16 @@ def read_note(text):
         signatures = []
         for line in trailer.removesuffix("\n").split("\n"):
             dash, name, material = line.split(" ")
-            raw = b64decode(material, validate=True)
-            if dash != "—" or len(raw) < 5 or b64encode(raw).decode() != material:
+            raw = exactly(material)
+            if dash != "—" or len(raw) < 5:
                 raise ValueError
             signatures.append((name, raw[:4], raw[4:]))
         if not separator or not trailer.endswith("\n") or re.search(r"[\x00-\x09\x0b-\x1f]", text):
             raise ValueError
         if not re.fullmatch(r"0|[1-9][0-9]{0,15}", size, re.ASCII) or re.search(r"[+\s]|\A\Z", origin):
             raise ValueError
-        hashed = b64decode(root, validate=True)
-        if len(hashed) != 32 or b64encode(hashed).decode() != root:
+        hashed = exactly(root)
+        if len(hashed) != 32:
             raise ValueError
     except ValueError:
         raise Fault(INCONSISTENT, "a checkpoint is not in the prescribed form") from None
@@ -137,6 +147,11 @@ def read_note(text):
         "root": hashed,
         "signatures": signatures,
     }
+
+
+def kept(note, is_vouched):
+    """The tree head alone, which others have kept; whether they stand for it."""
+    return {**{name: note[name] for name in ("origin", "size", "root")}, "is_vouched": is_vouched}
 
 
 def log_has_signed(note, keys):
@@ -162,6 +177,56 @@ def witness_has_signed(note, witness):
             at = int.from_bytes(signature[:8], "big")
             return is_signed(public, f"cosignature/v1\ntime {at}\n{note['text']}".encode(), signature[8:])
     return False
+
+
+# Receipts: the way from one leaf up to the root of a signed checkpoint
+
+
+def read_receipt(text):
+    """(index, hashes, checkpoint, bytes of the entry or None), not yet verified."""
+    try:
+        text = text.decode() if isinstance(text, bytes) else text
+        head, separator, note = text.partition("\n\n")
+        header, *lines = head.split("\n")
+        extra = lines.pop(0)[6:] if lines and lines[0].startswith("extra ") else None
+        index = re.fullmatch("index (0|[1-9][0-9]{0,18})", lines[0], re.ASCII)
+        hashes = [exactly(line) for line in lines[1:]]
+        if not separator or header != "c2sp.org/tlog-proof@v1" or not index or len(hashes) > 64:
+            raise ValueError
+        return int(index[1]), hashes, read_note(note), None if extra is None else exactly(extra)
+    except (ValueError, IndexError):
+        raise Fault(INCONSISTENT, "a receipt is not in the prescribed form") from None
+
+
+def root_above(index, size, node, hashes):
+    """The root that `hashes` lead to from leaf `index` (RFC 9162 section 2.1.3.2); None where they lead nowhere."""
+    last = size - 1
+    if not 0 <= index < size or any(len(one) != 32 for one in hashes):
+        return None
+    for sibling in hashes:
+        if not last:
+            return None
+        if index & 1 or index == last:
+            node = sha256(b"\x01" + sibling + node)
+            while index and not index & 1:
+                index, last = index >> 1, last >> 1
+        else:
+            node = sha256(b"\x01" + node + sibling)
+        index, last = index >> 1, last >> 1
+    return None if last else node
+
+
+def is_proved(data, index, hashes, note):
+    return root_above(index, note["size"], sha256(b"\x00" + data), hashes) == note["root"]
+
+
+def counterpart_id(text, key):
+    """The id of the entry of a partner's log that its receipt proves; a handoff has one id in both logs."""
+    index, hashes, note, raw = read_receipt(text)
+    entry = read_entry(raw or b"")
+    if entry is None or not log_has_signed(note, [key]) or not is_proved(raw, index, hashes, note):
+        raise Fault(INCOMPLETE, "a partner's receipt proves nothing")
+    return entry["id"]
 
 
 # Entries: one has a single form, so one pattern says it all but the order of numbers
@@ -279,6 +344,21 @@ class Archive:
         nodes = [raw[at : at + 32] for at in range(0, len(raw), 32)]
         return [None if node == bytes(32) else node for node in nodes]
 
+    def details(self):
+        """The commitment (HMAC-SHA256 under its salt) that each disclosed detail makes, by its entry's id."""
+        raw = self.read("details", 2**62) if "details" in self.members else b""
+        found, at = [], 0
+        while at < len(raw):
+            # The id has 36 bytes, the length of the text two, the salt 32.
+            start, end = at + 70, at + 70 + int.from_bytes(raw[at + 36 : at + 38], "big")
+            found.append(
+                (raw[at : at + 36], hmac.digest(raw[at + 38 : start], raw[start:end], "sha256").hex())
+            )
+            at = end
+        if at != len(raw) or len(dict(found)) < len(found):
+            raise Fault(INCONSISTENT, "the disclosed details are cut short, or one stands there twice")
+        return dict(found)
+
     def first_index(self):
         """Where the entries begin: those before are pruned."""
         names = [
@@ -292,7 +372,7 @@ class Archive:
     def require_no_other(self, size, first):
         if size > 256 * len(self.members):
             raise Fault(INCOMPLETE, "the archive is smaller than its checkpoint says")
-        expected = {"checkpoint", "checkpoints", "rollup/leaf", "rollup/proof"}
+        expected = {"checkpoint", "checkpoints", "rollup/leaf", "rollup/proof", "details"}
         expected |= {tile_name(0, *tile) for tile in tiles_of(size)}
         expected |= {tile_name("entries", *tile) for tile in tiles_of(size) if tile[0] * 256 >= first}
         for level in range(1, 7):
@@ -339,16 +419,42 @@ class Lanes:
                 following = n + 1
 
 
+class Heartbeats:
+    """A serving process promises when its next sign of life comes at the latest; a new start ends a stoppage."""
+
+    def __init__(self):
+        self.newest = self.promised = None
+
+    def take(self, entry):
+        """Note an entry; says what is wrong with it, or nothing."""
+        if (entry["action"], entry["outcome"]) != ("log.heartbeat", "allowed"):
+            return None
+        is_late = self.promised is not None and entry["time"] > self.promised
+        self.promised = entry["time"] + ((entry["count"] or 0) + 60) * 1_000_000
+        self.newest = max(entry["time"], self.newest or 0)
+        return "a sign of life is late" if is_late and entry["reason"] != "started" else None
+
+
 class Journal:
     """One reading of an archive: each entry once, and the tree of RFC 6962 over them as it grows."""
 
-    def __init__(self, archive, keys, trusted):
-        self.archive, self.keys, self.trusted, self.faults = archive, keys, trusted, []
+    def __init__(self, archive, keys, trusted, rollup_keys, witnesses):
+        self.archive, self.given, self.trusted, self.faults = (
+            archive,
+            keys,
+            [kept(note, True) for note in trusted],
+            [],
+        )
+        self.rollup_keys, self.witnesses = rollup_keys, witnesses
+        # The keys trusted so far, and those announced by entries that no trusted checkpoint covers yet.
+        self.keys, self.waiting, self.announced = list(keys), [], set()
+        # Sizes: of the first checkpoint that they signed, and of the last that they did not.
+        self.first_signed = self.last_unsigned = None
         self.latest = read_note(archive.read("checkpoint", 65_535))
         self.size, self.first = self.latest["size"], archive.first_index()
         self.lanes, self.ids, self.incarnation = Lanes(pruned=self.first > 0), set(), None
-        self.newest = self.pruned_to = 0
-        self.is_unsigned = self.is_broken = False
+        self.heartbeats, self.newest, self.pruned_to, self.is_broken = Heartbeats(), 0, 0, False
+        self.details = {}
         # The full subtrees that cover the leaves so far, largest first; not whole where a hash is missing.
         self.stack, self.is_whole = [], True
 
@@ -356,6 +462,7 @@ class Journal:
         self.faults.append((code, words))
 
     def read(self):
+        self.details = self.archive.details()
         heads = self.heads()
         above = self.hashes_above_the_leaves()
         self.archive.require_no_other(self.size, self.first)
@@ -378,7 +485,7 @@ class Journal:
     def heads(self):
         """Every checkpoint that the tree must agree with, by the size at which it must."""
         heads = {}
-        for note in self.trusted:
+        for note in [*self.trusted, *self.rolled_up()]:
             if unmarked(note["origin"]) != unmarked(self.latest["origin"]):
                 self.fault(INCONSISTENT, "the trusted checkpoint is of another journal")
             elif note["size"] > self.size:
@@ -388,9 +495,38 @@ class Journal:
             else:
                 heads.setdefault(note["size"], []).append(note)
         for note in [*self.earlier(), self.latest]:
-            self.is_unsigned |= not log_has_signed(note, self.keys)
             heads.setdefault(note["size"], []).append(note)
         return heads
+
+    def rolled_up(self):
+        """The head of this log in the roll-up that witnesses sign: three lines."""
+        asked, members = self.rollup_keys or self.witnesses, {"rollup/leaf", "rollup/proof"}
+        if not members & self.archive.members.keys():
+            if asked:
+                self.fault(UNWITNESSED, "no checkpoint of this journal was rolled up")
+            return
+        leaf, proof = (self.archive.read(name, 65_535) for name in sorted(members))
+        try:
+            # Without a signature it is no note: it gets one that nobody made.
+            head, (index, hashes, note, _) = (
+                read_note(leaf + b"\n\xe2\x80\x94 x AAAAAAA=\n"),
+                read_receipt(proof),
+            )
+        except Fault as fault:
+            self.fault(*fault.args)
+            return
+        mine = unmarked(self.latest["origin"])
+        rollups = {mine + "/rollup", mine.rpartition("/")[0] + "/rollup"}
+        is_of_mine = unmarked(head["origin"]) == mine and unmarked(note["origin"]) in rollups
+        if not is_of_mine or not is_proved(leaf, index, hashes, note):
+            self.fault(INCONSISTENT, "the roll-up does not hold the checkpoint that is said to be there")
+            return
+        missing = [witness[0] for witness in self.witnesses if not witness_has_signed(note, witness)]
+        if self.rollup_keys and not log_has_signed(note, self.rollup_keys):
+            missing.append(note["origin"])
+        for name in missing:
+            self.fault(UNWITNESSED, f"{name} has not signed the roll-up")
+        yield kept(head, bool(asked) and not missing)
 
     def earlier(self):
         previous = -1
@@ -439,9 +575,29 @@ class Journal:
         wrong = self.lanes.take(entry["lane"], entry["time"])
         if wrong:
             self.fault(INCONSISTENT, f"entry {at}: {wrong}")
+        late = self.heartbeats.take(entry)
+        if late:
+            self.fault(INCOMPLETE, f"entry {at}: {late}")
+        if self.details.pop(entry["id"].encode(), entry["detail"]) != entry["detail"]:
+            self.fault(INCONSISTENT, f"the disclosed detail is not that of entry {at}")
         self.newest = max(self.newest, entry["time"])
-        if (entry["action"], entry["outcome"]) == ("log.prune", "allowed"):
-            self.pruned_to = max(self.pruned_to, entry["count"] or 0)
+        if entry["outcome"] == "allowed":
+            self.heed(at, entry)
+
+    def heed(self, at, entry):
+        """What an entry says about the journal itself."""
+        count, public = entry["count"] or 0, entry["basis"]["set"]
+        if entry["action"] == "log.prune" and count <= at:
+            self.pruned_to = max(self.pruned_to, count)
+        elif entry["action"] == "log.key_rotated" and public:
+            raw = b"\x01" + bytes.fromhex(public)
+            key_id = sha256(entry["log"].encode() + b"\n" + raw)[:4]
+            self.waiting.append((entry["log"], 1, raw[1:], key_id))
+            self.announced.add(raw[1:])
+        elif entry["action"] == "log.key_retired" and public:
+            self.keys, self.waiting = (
+                [key for key in keys if key[2] != bytes.fromhex(public)] for keys in (self.keys, self.waiting)
+            )
 
     def grow(self, index, node, above):
         """Add a leaf hash; each full subtree that it completes must be the stored one, where one is stored."""
@@ -454,50 +610,77 @@ class Journal:
                 self.fault(INCONSISTENT, f"the stored hash {index} of level {level} is another")
         self.stack.append(node)
 
+    def is_signed(self, note):
+        if not log_has_signed(note, self.keys):
+            self.last_unsigned = note["size"]
+            return False
+        self.first_signed = note["size"] if self.first_signed is None else self.first_signed
+        return True
+
+    def lacks_signature(self):
+        """Who was given a key that the journal announced later has none for what came before it signed."""
+        came_later = any(key[2] in self.announced for key in self.given) and self.first_signed is not None
+        return self.last_unsigned is not None and not (came_later and self.last_unsigned < self.first_signed)
+
     def compare(self, heads):
-        """Hold the tree against the checkpoints of its size."""
-        if not heads or not self.is_whole:
+        """Hold the tree against checkpoints of its size. A new key is trusted once an old one covers its entry."""
+        if not heads:
             return
         root = self.stack[-1] if self.stack else sha256(b"")
         for left in reversed(self.stack[:-1]):
             root = sha256(b"\x01" + left + root)
         for note in heads:
-            if note["root"] != root:
+            is_vouched = note["is_vouched"] if "is_vouched" in note else self.is_signed(note)
+            if note["root"] != root and self.is_whole:
                 was_lost = self.incarnation is not None and note["origin"] < self.incarnation
                 words = f"the entries do not lead to the checkpoint of size {note['size']}"
                 self.fault(INCOMPLETE if was_lost else INCONSISTENT, words)
+            elif is_vouched and self.is_whole:
+                self.keys, self.waiting = self.keys + self.waiting, []
 
-    def conclude(self, witnesses, max_age, now):
+    def conclude(self, partners, max_age, now):
         """What can be said once everything is read."""
+        if self.details:
+            self.fault(INCOMPLETE, "a disclosed detail is that of no readable entry")
+        for entry_id in partners:
+            if entry_id not in self.ids:
+                self.fault(INCOMPLETE, f"a partner's journal has the entry {entry_id}, and this one has not")
         for writer, n in self.lanes.holes():
             self.fault(INCOMPLETE, f"writer {writer} has no entry {n}")
         if self.first:
             self.fault(PRUNED, f"pruned up to entry {self.first}")
             if self.pruned_to < self.first:
                 self.fault(INCOMPLETE, "entries are missing that the journal does not call pruned")
-        if self.keys and self.is_unsigned:
+        if self.given and self.lacks_signature():
             self.fault(INCONSISTENT, "a checkpoint is not signed by the key that was given")
         vouched = max((note["size"] for note in self.trusted), default=0)
-        if not self.keys and (vouched < self.size or not vouched):
+        if not self.given and (vouched < self.size or not vouched):
             self.fault(INCOMPLETE, f"without a key nothing is proved beyond {vouched} entries")
-        for witness in witnesses:
-            if not witness_has_signed(self.latest, witness):
-                self.fault(UNWITNESSED, f"{witness[0]} has not signed")
-        if max_age is not None and self.newest < now - max_age:
-            self.fault(STALE, "the newest entry is older than that")
+        newest = self.newest if self.heartbeats.newest is None else self.heartbeats.newest
+        if max_age is not None and newest < now - max_age:
+            self.fault(STALE, "the newest sign of life is older than that")
 
 
-def verify(path, keys, trusted=(), witnesses=(), max_age=None, now=0):
-    """(exit code, what was found). Keys are as `key_of` reads them, checkpoints as `read_note`, times in µs."""
+def verify(path, keys, trusted=(), rollup_keys=(), witnesses=(), counterparts=(), max_age=None, now=0):
+    """(exit code, what was found). Keys are as `key_of` reads them, checkpoints as `read_note`, times in µs.
+
+    `counterparts`: pairs of the text of a partner's receipt and the key of her log.
+    """
     try:
-        journal = Journal(Archive(path), keys, trusted)
+        journal = Journal(Archive(path), keys, trusted, rollup_keys, witnesses)
     except Fault as fault:
         return fault.args[0], [fault.args[1]]
+    partners = []
+    for text, key in counterparts:
+        try:
+            partners.append(counterpart_id(text, key))
+        except Fault as fault:
+            journal.fault(INCOMPLETE, fault.args[1])
     try:
         journal.read()
     except Fault as fault:
         journal.fault(*fault.args)
-    journal.conclude(witnesses, max_age, now)
+    journal.conclude(partners, max_age, now)
     return max((code for code, _ in journal.faults), default=VALID), [words for _, words in journal.faults]
 
 
@@ -513,17 +696,32 @@ def main():
         "--trusted", action="append", default=[], type=Path, help="a checkpoint that you kept"
     )
     parser.add_argument(
-        "--witness", action="append", default=[], type=key_of, help="who must have signed too"
+        "--rollup-key", action="append", default=[], type=key_of, help="the key of the deployment's roll-up"
     )
+    parser.add_argument(
+        "--witness", action="append", default=[], type=key_of, help="who must have signed the roll-up"
+    )
+    parser.add_argument("--counterpart", type=Path, help="the receipt of an entry of a partner's journal")
+    parser.add_argument("--counterpart-key", type=key_of, help="the verification key of that journal")
     parser.add_argument("--max-age", type=float, help="how old the newest entry may be, in hours")
     asked = parser.parse_args()
     age = None if asked.max_age is None else int(asked.max_age * 3_600_000_000)
     try:
         trusted = [read_note(path.read_bytes()) for path in asked.trusted]
+        receipts = [] if asked.counterpart is None else [asked.counterpart.read_bytes()]
     except (OSError, Fault):
-        parser.error("--trusted: not a checkpoint")
+        parser.error("--trusted, --counterpart: not a checkpoint, or not a file")
+    if len(receipts) != (asked.counterpart_key is not None):
+        parser.error("--counterpart and --counterpart-key go together")
     code, found = verify(
-        asked.bundle, asked.key, trusted, asked.witness, max_age=age, now=int(time.time() * 1_000_000)
+        asked.bundle,
+        asked.key,
+        trusted,
+        asked.rollup_key,
+        asked.witness,
+        [(receipt, asked.counterpart_key) for receipt in receipts],
+        max_age=age,
+        now=int(time.time() * 1_000_000),
     )
     print("\n".join([*found[:20], WORDS[code]]))
     return code

@@ -84,6 +84,8 @@ class Journal:
     place: Any
     directory: Path
     signer: NoteSigner = field(default_factory=lambda: NoteSigner(ORIGIN, Key(1)))
+    # Who signs too, while a key is being replaced.
+    successors: list[NoteSigner] = field(default_factory=list)
     lane: Lane = field(default_factory=lambda: Lane(WRITER))
     time: int = START
 
@@ -131,7 +133,8 @@ class Journal:
         return make_entry(**{"lane": self.lane.next(), "time": self.time, **changes})
 
     def integrate(self) -> list[Pending]:
-        pending = self.run(lambda connection: integrate(connection, {LOG: [self.signer]}, self.state))
+        signers = [self.signer, *self.successors]
+        pending = self.run(lambda connection: integrate(connection, {LOG: signers}, self.state))
         self.state.publish([one.checkpoint for one in pending])
         return pending
 

@@ -20,7 +20,9 @@ def exit_code(bundle: Path, trust: Trust) -> int:
         bundle,
         [key_of(str(key)) for key in trust.keys],
         trusted,
+        [key_of(str(key)) for key in trust.rollup_keys],
         [key_of(str(key)) for key in trust.witnesses],
+        [(one.receipt, key_of(str(one.key))) for one in trust.counterparts],
         trust.max_age,
         trust.now,
     )

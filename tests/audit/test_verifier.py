@@ -16,7 +16,6 @@ from audit.verifier import Trust, verify_bundle, verify_database
 from tests.audit import second, tampering
 from tests.audit.journal import LOG, ORIGIN, Journal, Key, make_entry, only_on, verify
 from tests.audit.tampering import Tampering, tamper
-from tests.audit.test_checkpoint import WITNESS, cosign
 
 STRANGER = NoteSigner(ORIGIN, Key(66))
 
@@ -438,13 +437,3 @@ def test_a_journal_whose_newest_entry_is_too_old_is_stale(journal: Journal) -> N
         for report in both(journal, trust(journal, max_age=age, now=journal.time + 500)):
             assert report.verdict is verdict
             assert (CheckName.FRESHNESS in failed(report)) is (verdict is Verdict.STALE)
-
-
-def test_a_witness_that_was_asked_for_must_have_signed(journal: Journal) -> None:
-    note = journal.grow(3)[0]
-    for report in both(journal, trust(journal, witnesses=(WITNESS,))):
-        assert (report.verdict, report.exit_code) == (Verdict.UNWITNESSED, 11)
-        assert failed(report) == {CheckName.WITNESSES}
-    tamper(journal, tampering.set_note(3, cosign(note)))
-    for report in both(journal, trust(journal, witnesses=(WITNESS,))):
-        assert report.verdict is Verdict.VALID

@@ -86,7 +86,7 @@ def test_a_journal_that_stands_still_is_stale_only_where_an_age_is_asked(founded
     bundle, key = export(founded), founded.key("avec")
     fresh = run("audit", "verify", bundle, "--key", key, "--max-age", "1", environment={})
     assert fresh.code == 0
-    assert "assez récente" in fresh.out
+    assert "assez récent" in fresh.out
 
 
 def test_a_changed_row_is_found_and_named_in_the_bundle_and_in_the_database(
@@ -152,3 +152,19 @@ def test_a_receipt_verifies_with_no_setting_at_all(founded: Place) -> None:
     ):
         other.write_text(changed)
         assert run("audit", "receipt", other, "--key", founded.key("avec"), environment={}).code == code
+
+
+def test_a_partners_receipt_and_a_witness_are_asked_for_on_the_command_line(founded: Place) -> None:
+    """The receipt is of this very log, which therefore holds the entry; nothing was rolled up yet."""
+    org = id_of(founded, "avec").bytes
+    stored = read(founded, lambda connection: newest(connection, org, Filters(), limit=1).entries[0])
+    file = founded.folder / "receipt"
+    file.write_text(read(founded, lambda connection: prove_inclusion(connection, org, stored.entry.id)))
+    bundle, key = export(founded), founded.key("avec")
+    asked = ("audit", "verify", bundle, "--key", key, "--counterpart", file, "--json", "--counterpart-key")
+    for given, code, passed in ((key, 0, True), (founded.key("cidff"), 20, False)):
+        ran = run(*asked, given, environment={})
+        checks = {check["name"]: check["passed"] for check in json.loads(ran.out)["checks"]}
+        assert (ran.code, checks["counterparts"]) == (code, passed)
+    assert run(*asked[:-2], environment={}).code == 2
+    assert run("audit", "verify", bundle, "--key", key, "--witness", key, environment={}).code == 11
