@@ -15,6 +15,7 @@ from sqlalchemy import select, update
 
 from casework import candidates, case_queries, packets, rekeying, restrictions
 from casework.act import Act, refusal
+from casework.alerts import AlertKind, alert
 from casework.case_queries import COUNT_CAP
 from casework.cases.tables import break_glass, case_group
 from casework.column_types import Sealed
@@ -322,7 +323,7 @@ class Access:
         """Tell the log and the auditor, and nobody else: whoever opened it sees a case like any other."""
         act, asker = self._act, self._act.identity
         if is_honeytoken(act.deployment.peppers, act.org_id.bytes, loaded.id.bytes, loaded.pseudonym):
-            log.critical("honeytoken_opened", organisation=asker.slug, request=str(asker.who.request))
+            alert(AlertKind.HONEYTOKEN_OPENED, organisation=asker.slug, request=str(asker.who.request))
             act.record(Deed("honeytoken.opened", detail={"case": str(loaded.id)}))
 
     def _values(self, case_id: UUID) -> dict[str, Any]:

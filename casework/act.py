@@ -8,6 +8,7 @@ from uuid import UUID
 import structlog
 
 from audit.entry import AuthLevel, Outcome
+from casework.alerts import AlertKind, alert
 from casework.database import UnitOfWork
 from casework.deployment import Deployment
 from casework.errors import (
@@ -100,7 +101,12 @@ class Act:
 
     def report_damage(self, error: CryptoError, **about: str) -> None:
         """Raise the alarm of something sealed that does not open, and journal it, where a list shows the rest."""
-        log.critical(SealedDataDamaged.code, **about, error=type(error).__name__)
+        alert(
+            AlertKind.SEALED_DATA_DAMAGED,
+            organisation=self.identity.slug,
+            **about,
+            error=type(error).__name__,
+        )
         self.record(Deed("seal.broken", outcome=Outcome.FAILED, reason=SealedDataDamaged.code))
 
     def decide_case(self, action: Action, facts: CaseFacts, *, reason: bool = False) -> Decision:

@@ -16,10 +16,11 @@ import structlog
 from sqlalchemy import Connection, Integer, LargeBinary, Row, Select, and_, bindparam, select, type_coerce
 
 from casework.act import Act
+from casework.alerts import AlertKind, alert
 from casework.cases.tables import case_file, case_group
 from casework.column_types import Id, raw_id
 from casework.columns import Column
-from casework.errors import NotNow, SealedDataDamaged
+from casework.errors import NotNow
 from casework.facts import MEMBER, NOW, case_facts, matches_any
 from casework.restrictions import Numbered, named_parts, renewed_halves
 from casework.shreds import PSEUDONYM, ShredStore
@@ -152,7 +153,7 @@ def open_candidates(
         try:
             record = found.open(case, generation, dek, half, row, version, frame)
         except CryptoError as error:
-            log.critical(SealedDataDamaged.code, case=str(UUID(bytes=case)), error=type(error).__name__)
+            alert(AlertKind.SEALED_DATA_DAMAGED, case=str(UUID(bytes=case)), error=type(error).__name__)
             candidates.damaged.add(case)
             continue
         yield case, record

@@ -22,6 +22,7 @@ _PLACES = {
     "member": "casework.commands.members:member",
     "keys": "casework.commands.keys:keys",
     "import": "casework.commands.imports:import_",
+    "alert": "casework.commands.alerting:alert",
     "audit": "casework.commands.journal:audit",
     "policy": "casework.commands.rules:policy",
     "rights": "casework.commands.rights:rights",

@@ -12,6 +12,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy import BigInteger, Connection, bindparam, func, select
 
+from casework.alerts import AlertKind, alert
 from casework.anchors import AnchorMissing, Anchors
 from casework.database import UnitOfWork
 from casework.organisations.tables import drop_key, key_directory, key_grant
@@ -147,7 +148,7 @@ class Directories:
             self._anchors.raise_floor(org_id, directory.floor)
         except (OSError, AnchorMissing) as error:
             # It is committed and cannot be undone. What is not known here the next unit reads, and tries again.
-            log.critical("floor_not_raised", organisation=str(org_id), error=type(error).__name__)
+            alert(AlertKind.FLOOR_NOT_RAISED, org=str(org_id), error=type(error).__name__)
             return
         self._known[org_id] = directory
 

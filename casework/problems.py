@@ -11,6 +11,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 
+from casework.alerts import AlertKind, alert
 from casework.database import UnrecordedAccess
 from casework.errors import (
     BadInput,
@@ -62,7 +63,7 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
         return _problem(error.status_code, code, title, headers={"allow": allow} if allow else {})
     if isinstance(error, CryptoError | ShredMissing):
         # Somebody or something altered what is stored: an alarm, whoever asked.
-        log.critical(SealedDataDamaged.code, error=type(error).__name__, id=str(request.state.request_id))
+        alert(AlertKind.SEALED_DATA_DAMAGED, error=type(error).__name__, id=str(request.state.request_id))
         return _problem(SealedDataDamaged.status, SealedDataDamaged.code, SealedDataDamaged.title)
     kind = "commit_failed" if isinstance(error, CommitFailed) else "request_failed"
     if isinstance(error, UnrecordedAccess):

@@ -13,9 +13,9 @@ import structlog
 from sqlalchemy import Connection, delete, insert, select
 
 from casework.act import Act
+from casework.alerts import AlertKind, alert
 from casework.cases.tables import named_recovery, named_seal
 from casework.column_types import Sealed
-from casework.errors import SealedDataDamaged
 from casework.shreds import ShredStore, half_purpose
 from crypto.directory import Directory
 from crypto.errors import CryptoError
@@ -66,7 +66,12 @@ def named_parts(act: Act) -> dict[UUID, Secret]:
         try:
             part = _open(act, _directory(act), row.case_id, row.sealed.blob)
         except CryptoError as error:
-            log.critical(SealedDataDamaged.code, case=str(row.case_id), error=type(error).__name__)
+            alert(
+                AlertKind.SEALED_DATA_DAMAGED,
+                organisation=act.identity.slug,
+                case=str(row.case_id),
+                error=type(error).__name__,
+            )
             continue
         if part is not None:
             parts[row.case_id] = part

@@ -26,10 +26,10 @@ from sqlalchemy import (
 )
 
 from audit.log import details_begin_with
+from casework.alerts import AlertKind, alert
 from casework.cases.tables import case_group
 from casework.column_types import Id, Sealed, SealedBytes
 from casework.database import metadata
-from casework.errors import SealedDataDamaged
 from casework.journal import JOURNAL
 from casework.statements import HotStatement
 from crypto.dek import adopt_dek, dek_row_is_dropped, dek_row_key_number, key_row_headers, rewrap_dek
@@ -85,7 +85,7 @@ def rewrap_batch(connection: Connection, keys: CompartmentKeys, after: UUID | No
         try:
             new = _moved(keys, row)
         except CryptoError as error:
-            log.critical(SealedDataDamaged.code, case=str(row.case_id), error=type(error).__name__)
+            alert(AlertKind.SEALED_DATA_DAMAGED, case=str(row.case_id), error=type(error).__name__)
             continue
         place = {"org": keys.org_id, "case": row.case_id, "group": keys.current.group}
         moved.append(place | {"old": Sealed(bytes(row.dek)), "new": Sealed(new)})

@@ -39,6 +39,7 @@ class Settings:
     `data_dir` holds the SQLite files, `state_dir` what must never be in a database backup: the journal's signing
     keys, the last published checkpoints, the highest directory epochs. The pepper stands apart from both.
     `managed_networks` are those whose machines count as managed devices. `witnesses` sign the roll-up log.
+    `alerts_file` says who is told of alerts (`casework/alerting/config.py`); without it they are logged alone.
     """
 
     database_url: URL
@@ -49,6 +50,7 @@ class Settings:
     pepper_file: Path
     managed_networks: tuple[IPv4Network | IPv6Network, ...]
     witnesses: tuple[WitnessAddress, ...] = ()
+    alerts_file: Path | None = None
 
     @property
     def is_sqlite(self) -> bool:
@@ -84,6 +86,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
             raise SettingRefused("CASEWORK_PEPPER_FILE", f"must not be inside {name}")
     if state_dir.resolve().is_relative_to(data_dir.resolve()):
         raise SettingRefused("CASEWORK_STATE_DIR", "must not be inside CASEWORK_DATA_DIR")
+    alerts_file = environment.get("CASEWORK_ALERTS_FILE")
     return Settings(
         database_url,
         integrator_url,
@@ -93,6 +96,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         pepper_file,
         _networks(environment),
         _witnesses(environment),
+        Path(alerts_file).absolute() if alerts_file else None,
     )
 
 

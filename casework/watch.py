@@ -92,7 +92,8 @@ class Watch:
             kind = await self._kind(log, entries)
             if self._told.get(log) is not kind:
                 self._told[log] = kind
-                alert(kind, log=log.hex(), entries=len(entries), first=entries[0].entry_id)
+                slug = self._deployment.slugs.get(UUID(bytes=log))
+                alert(kind, organisation=slug, entries=len(entries), first=entries[0].entry_id)
                 await self._tell(log, kind, len(entries))
 
     async def _kind(self, log: bytes, missing: list[Remembered]) -> AlertKind:

@@ -55,6 +55,18 @@ _SETTINGS = {
     ),
     "must not be inside CASEWORK_DATA_DIR": "ne doit pas se trouver dans CASEWORK_DATA_DIR",
     "must not be inside CASEWORK_STATE_DIR": "ne doit pas se trouver dans CASEWORK_STATE_DIR",
+    "is not a readable file": "n’est pas un fichier lisible",
+    "is not TOML": "n’est pas du TOML",
+    "is not what docs/how-to/alerts.md asks for there": "n’est pas ce qui est attendu là (docs/how-to/alerts.md)",
+    "needs a table smtp": "demande une table « smtp »",
+    "is not a URL": "n’est pas une adresse",
+    "must be https": "doit commencer par https",
+    "must be whsec_ and 24 to 64 bytes in base64": "doit être whsec_ suivi de 24 à 64 octets en base64",
+    "must be its owner's alone (mode 0600)": "doit être à son seul propriétaire (mode 0600)",
+    "must hold one line": "doit contenir une ligne",
+    "none is for this machine alone": "« none » n’est admis que vers cette machine",
+    "goes with password_file": "va avec « password_file »",
+    "names one that this deployment does not have": "nomme une organisation que ce déploiement n’a pas",
 }
 _PEPPER = {
     "no readable pepper file": "aucun fichier lisible à cet endroit",
@@ -182,8 +194,11 @@ def _code(error: BaseException) -> str:
 
 
 def _setting(error: SettingRefused) -> str:
-    rule = str(error).removeprefix(f"{error.name}: ")
-    return f"{error.name} : {_SETTINGS.get(rule, 'la valeur est refusée')}."
+    place, found, rule = str(error).removeprefix(f"{error.name}: ").rpartition(": ")
+    if found and rule in _SETTINGS:
+        # A field of the file that the setting names.
+        return f"{error.name} : {place} : {_SETTINGS[rule]}."
+    return f"{error.name} : {_SETTINGS.get(place + found + rule, 'la valeur est refusée')}."
 
 
 def _recovery(error: RecoveryRefused) -> str:

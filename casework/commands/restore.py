@@ -16,6 +16,8 @@ from sqlalchemy import URL, Connection, inspect
 from audit.checkpoint import VerificationKey
 from audit.integrator import Pending
 from audit.state import SignerState
+from casework.alerting.kept import KeptAlerts
+from casework.alerts import AlertKind
 from casework.backups import Backup, Part
 from casework.clock import Clock
 from casework.commands.journal import VerificationKeyType
@@ -81,6 +83,7 @@ def restore(manifest: Path, key: VerificationKey, newer: Path | None, shares: Pa
         with progress("Base"), backup.open(Part.DATABASE, private) as chunks:
             put_back(owner_url(settings), chunks)
         restored = _go_on(settings, state_dir, peppers)
+    KeptAlerts(settings.state_dir, Clock()).keep(AlertKind.RESTORED, None)
     _tell(restored, None if keeps_halves else halves.manifest.moment)
 
 

@@ -12,6 +12,10 @@ import structlog
 import uvicorn
 import uvloop
 
+from casework.alerting.config import AlertSettings, read_settings, require_known
+from casework.alerting.delivery import Delivery
+from casework.alerting.kept import KeptAlerts
+from casework.alerts import keep_alerts
 from casework.app import create_app
 from casework.clock import Clock
 from casework.commands.opening import CommandRefused, require_newest_revision
@@ -64,8 +68,14 @@ async def _serve(host: str, port: int) -> None:
         raise CommandRefused(
             "CASEWORK_PEPPER_FILE : un changement de secret est interrompu : relancez « casework keys pepper »."
         )
-    deployment = await assemble(settings, Clock())
+    clock = Clock()
+    told = read_settings(settings.alerts_file) if settings.alerts_file is not None else AlertSettings()
+    deployment = await assemble(settings, clock)
+    kept = KeptAlerts(settings.state_dir, clock)
+    keep_alerts(kept)
+    delivery = Delivery(told, kept, settings.state_dir, deployment.journal.origin(None), clock)
     try:
+        require_known(told, deployment.slugs.values())
         if deployment.is_demo and not _is_loopback(host):
             raise CommandRefused("--host : une base de démonstration n’est servie que sur 127.0.0.1.")
         listening = _listen(host, port)
@@ -83,9 +93,11 @@ async def _serve(host: str, port: int) -> None:
             signal.signal(number, _nothing_more)
         # What is loaded by now stays: a collection that walked it would hold up every answer meanwhile.
         gc.freeze()
+        delivery.start()
         log.info("serving", host=host, port=listening.getsockname()[1])
         await uvicorn.Server(config).serve(sockets=[listening])
     finally:
+        await delivery.stop()
         await dismantle(deployment)
     log.info("stopped")
 

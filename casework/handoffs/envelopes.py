@@ -11,6 +11,7 @@ from sqlalchemy import Row, select
 from audit.entry import Outcome
 from casework.access import Access
 from casework.act import Act, refusal
+from casework.alerts import AlertKind, alert
 from casework.column_types import Sealed
 from casework.columns import Column
 from casework.consents.service import Consent
@@ -122,7 +123,12 @@ def as_listed(act: Act, row: Row[Any], partners: dict[UUID, str]) -> Handoff:
     try:
         return as_handoff(act, row, partners)
     except CryptoError as error:
-        log.critical(SealedDataDamaged.code, handoff=str(row.id), error=type(error).__name__)
+        alert(
+            AlertKind.SEALED_DATA_DAMAGED,
+            organisation=act.identity.slug,
+            handoff=str(row.id),
+            error=type(error).__name__,
+        )
     act.record(Deed("seal.broken", outcome=Outcome.FAILED, reason=SealedDataDamaged.code, handoff=row.id))
     return Handoff(
         row=row,

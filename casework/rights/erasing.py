@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from audit.entry import Outcome
+from casework.alerts import AlertKind, alert
 from casework.cases.erasing import erase_case, existing_cases, find_erasable
 from casework.consents.erasing import erase_consents
 from casework.database import UnitOfWork
@@ -199,7 +200,9 @@ def _raise_alarm(
     unit: UnitOfWork, deployment: Deployment, org_id: UUID, erasure_id: UUID, fault: str
 ) -> None:
     """Somebody writes to the database beside the service. Each sweep logs it, and the first one journals it."""
-    log.critical("erasure_forged", organisation=str(org_id), request=str(erasure_id), fault=fault)
+    alert(
+        AlertKind.ERASURE_FORGED, organisation=deployment.slugs[org_id], request=str(erasure_id), fault=fault
+    )
     if (org_id, erasure_id) in deployment.forged_erasures:
         return
     deed = Deed("erasure.complete", outcome=Outcome.FAILED, reason=fault)

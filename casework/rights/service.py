@@ -12,6 +12,7 @@ from sqlalchemy import Row, insert, select, update
 
 from casework.access import Access
 from casework.act import Act, refusal
+from casework.alerts import AlertKind, alert
 from casework.column_types import Sealed
 from casework.columns import Column
 from casework.errors import NotFound, NotNow, bad_field
@@ -336,7 +337,7 @@ def _require_as_prepared(act: Act, row: Row[Any]) -> None:
     try:
         require_proof(act.deployment.peppers, preparation_of(row), row.proof)
     except ProofRefused:
-        log.critical("erasure_altered", organisation=str(act.org_id), request=str(row.id))
+        alert(AlertKind.ERASURE_ALTERED, organisation=act.identity.slug, request=str(row.id))
         raise _not_now(row, "not_as_prepared", _IN_THE_WAY["not_as_prepared"]) from None
 
 
