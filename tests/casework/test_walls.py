@@ -472,13 +472,12 @@ async def test_a_table_of_ones_own_does_not_deceive_the_narrow_functions(walled:
 
 async def test_the_narrow_functions_are_for_the_service_alone(walled: Walled) -> None:
     def may_execute(connection: Connection) -> set[tuple[str, str]]:
-        rows = connection.execute(
-            text("""
+        query = text("""
             SELECT proname, rolname FROM pg_proc, pg_roles
             WHERE pronamespace = 'public'::regnamespace AND prosecdef AND NOT rolsuper
               AND rolname LIKE 'casework\\_%' AND has_function_privilege(rolname, pg_proc.oid, 'EXECUTE')
         """)
-        )
+        rows = connection.execute(query)
         return {(row.proname, row.rolname) for row in rows}
 
     narrow = (
