@@ -5,6 +5,8 @@ import gc
 import logging
 import signal
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from ipaddress import ip_address
 
 import click
@@ -13,13 +15,14 @@ import uvicorn
 import uvloop
 
 from casework.alerting.config import AlertSettings, read_settings, require_known
+from casework.alerting.daily import DailyCheckpoints
 from casework.alerting.delivery import Delivery
 from casework.alerting.kept import KeptAlerts
 from casework.alerts import keep_alerts
 from casework.app import create_app
 from casework.clock import Clock
 from casework.commands.opening import CommandRefused, require_newest_revision
-from casework.deployment import assemble, dismantle
+from casework.deployment import Deployment, assemble, dismantle
 from casework.dumps import remove_stale_copies
 from casework.logs import configure
 from casework.settings import from_environment
@@ -68,14 +71,8 @@ async def _serve(host: str, port: int) -> None:
         raise CommandRefused(
             "CASEWORK_PEPPER_FILE : un changement de secret est interrompu : relancez « casework keys pepper »."
         )
-    clock = Clock()
-    told = read_settings(settings.alerts_file) if settings.alerts_file is not None else AlertSettings()
-    deployment = await assemble(settings, clock)
-    kept = KeptAlerts(settings.state_dir, clock)
-    keep_alerts(kept)
-    delivery = Delivery(told, kept, settings.state_dir, deployment.journal.origin(None), clock)
+    deployment = await assemble(settings, Clock())
     try:
-        require_known(told, deployment.slugs.values())
         if deployment.is_demo and not _is_loopback(host):
             raise CommandRefused("--host : une base de démonstration n’est servie que sur 127.0.0.1.")
         listening = _listen(host, port)
@@ -93,13 +90,29 @@ async def _serve(host: str, port: int) -> None:
             signal.signal(number, _nothing_more)
         # What is loaded by now stays: a collection that walked it would hold up every answer meanwhile.
         gc.freeze()
-        delivery.start()
-        log.info("serving", host=host, port=listening.getsockname()[1])
-        await uvicorn.Server(config).serve(sockets=[listening])
+        async with _telling(deployment):
+            log.info("serving", host=host, port=listening.getsockname()[1])
+            await uvicorn.Server(config).serve(sockets=[listening])
     finally:
-        await delivery.stop()
         await dismantle(deployment)
     log.info("stopped")
+
+
+@asynccontextmanager
+async def _telling(deployment: Deployment) -> AsyncIterator[None]:
+    """Keep what is raised meanwhile, and tell whoever is to be told."""
+    settings, clock = deployment.settings, deployment.clock
+    told = read_settings(settings.alerts_file) if settings.alerts_file is not None else AlertSettings()
+    require_known(told, deployment.slugs.values())
+    kept = KeptAlerts(settings.state_dir, clock)
+    keep_alerts(kept)
+    daily = DailyCheckpoints(told, kept, deployment.database, deployment.slugs)
+    delivery = Delivery(told, kept, daily, settings.state_dir, deployment.journal.origin(None), clock)
+    delivery.start()
+    try:
+        yield
+    finally:
+        await delivery.stop()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -11,10 +11,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from casework.alerting.config import AlertSettings, Recipients, Security, Smtp, Webhook
+from casework.alerting.daily import DailyCheckpoints
 from casework.alerting.delivery import Delivery
 from casework.alerting.kept import QUIET, TOLD_WITHIN, KeptAlerts
 from casework.alerts import AlertKind, alert, keep_alerts
 from casework.clock import Clock
+from casework.sqlite import SqliteDatabase
 from tests.casework.alerting.receivers import PASSWORD, USER, mail_server, webhook_receiver
 
 DEPLOYMENT = "centre.example.org"
@@ -67,7 +69,10 @@ def smtp(port: int, folder: Path, **changed: object) -> Smtp:
 
 
 def delivery(settings: AlertSettings, kept: KeptAlerts, folder: Path, clock: Clock) -> Delivery:
-    return Delivery(settings, kept, folder, DEPLOYMENT, clock)
+    """Of alerts alone; the mails of checkpoints have tests of their own."""
+    database = SqliteDatabase(folder / "none.db", clock)
+    daily = DailyCheckpoints(AlertSettings(), kept, database, {})
+    return Delivery(settings, kept, daily, folder, DEPLOYMENT, clock)
 
 
 async def test_a_mail_says_what_happened_and_how_often_and_nothing_else(
