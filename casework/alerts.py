@@ -23,6 +23,8 @@ class AlertKind(StrEnum):
     ENTRY_ALTERED = "entry_altered"
     # Committed half a minute ago, still there, and no checkpoint covers it: nobody integrates.
     CHECKPOINT_STALE = "checkpoint_stale"
+    # A witness has seen another history of the roll-up than this database tells.
+    WITNESS_CONTRADICTS = "witness_contradicts"
     CLOCK_STEPPED = "clock_stepped"
     # A setting without which a confirmed write may be lost, or a trigger of the journal, is not as it must be.
     DURABILITY_LOST = "durability_lost"

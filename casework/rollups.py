@@ -23,6 +23,7 @@ from audit.state import SignerState
 from audit.tables import ROLLUP_LOG
 from audit.tree import consistency_proof
 from audit.witness import AddCheckpoint
+from casework.alerts import AlertKind, alert
 from casework.database import UnitOfWork
 from casework.deployment import Deployment
 from casework.journal import Deed, Who
@@ -146,7 +147,7 @@ class RollUps:
         return AddCheckpoint(old, proof, note)
 
     async def _say_contradicted(self, witness: WitnessAddress, head: Checkpoint) -> None:
-        log.critical("witness_contradicts", witness=witness.key.name, size=head.size)
+        alert(AlertKind.WITNESS_CONTRADICTS, witness=witness.key.name, size=head.size)
         if (witness.key.name, head.size) not in self._contradicted:
             self._contradicted.add((witness.key.name, head.size))
             await self._database.unit(self._record_contradiction)
@@ -167,7 +168,7 @@ class RollUps:
                     await self.ask_witnesses()
             except (JournalRefused, StateRefused) as error:
                 self.healthy = False
-                log.critical("rollup_refused", error=type(error).__name__)
+                alert(AlertKind.JOURNAL_REFUSED, error=type(error).__name__)
             except Exception as error:  # noqa: BLE001 - the timer must outlive a database that goes away
                 log.error("rollup_failed", error=type(error).__name__)
             await asyncio.sleep(PERIOD_SECONDS)

@@ -55,11 +55,6 @@ class Channel(Protocol):
         ...
 
 
-def mails_of(settings: AlertSettings) -> "list[tuple[Mail, str | None]]":
-    """The channels that are mails, as `every_channel` gives them."""
-    return [(channel, slug) for channel, slug in every_channel(settings) if isinstance(channel, Mail)]
-
-
 def every_channel(settings: AlertSettings) -> list[tuple[Channel, str | None]]:
     """All channels, each with the organisation that it is told of; the deployment's (None) of everything."""
     everybody = [(None, settings.deployment), *sorted(settings.organisations.items())]
@@ -92,16 +87,8 @@ class Mail:
             now,
         )
 
-    async def send(
-        self,
-        subject: str,
-        text: str,
-        message_id: str,
-        now: datetime,
-        *,
-        attached: tuple[str, str] | None = None,
-    ) -> None:
-        """Deliver a mail, with a text of that name beside it; one id is one message, however often it is sent.
+    async def send(self, subject: str, text: str, message_id: str, now: datetime) -> None:
+        """Deliver a mail; one id is one message, however often it has to be sent.
 
         Raises:
             NotDelivered: the server is away, or refuses an address.
@@ -116,8 +103,6 @@ class Mail:
         # RFC 3834: no answering machine answers this.
         message["Auto-Submitted"] = "auto-generated"
         message.set_content(text)
-        if attached is not None:
-            message.add_attachment(attached[1], filename=attached[0])
         try:
             await aiosmtplib.send(
                 message,

@@ -13,7 +13,6 @@ import structlog
 
 from casework.alerting.channels import Channel, NotDelivered, every_channel
 from casework.alerting.config import AlertSettings
-from casework.alerting.daily import DailyCheckpoints
 from casework.alerting.kept import KeptAlerts, Owed
 from casework.alerts import AlertKind
 from casework.clock import Clock
@@ -40,17 +39,9 @@ class Delivery:
     """Tells until stopped. A channel that is away is tried again after 10 s, then ever later, up to 10 minutes."""
 
     def __init__(
-        self,
-        settings: AlertSettings,
-        kept: KeptAlerts,
-        daily: DailyCheckpoints,
-        state_dir: Path,
-        deployment: str,
-        clock: Clock,
+        self, settings: AlertSettings, kept: KeptAlerts, state_dir: Path, deployment: str, clock: Clock
     ) -> None:
         self._kept = kept
-        self._daily = daily
-        self._daily_not_before: datetime | None = None
         self._lock = state_dir / LOCK_NAME
         self._deployment = deployment
         self._clock = clock
@@ -75,22 +66,8 @@ class Delivery:
                 return 0
             await asyncio.to_thread(self._kept.flush)
             # All at once: one that is slow to answer must not keep the others waiting.
-            delivered = await asyncio.gather(
-                self._send_checkpoints(), *(self._tell(turn) for turn in self._turns)
-            )
+            delivered = await asyncio.gather(*(self._tell(turn) for turn in self._turns))
         return sum(delivered)
-
-    async def _send_checkpoints(self) -> int:
-        now = self._clock.now()
-        if self._daily_not_before is not None and now < self._daily_not_before:
-            return 0
-        self._daily_not_before = None
-        try:
-            return await self._daily.send_due(self._deployment, now)
-        except NotDelivered as error:
-            log.error("checkpoint_not_delivered", error=str(error))
-            self._daily_not_before = now + _LONGEST_WAIT
-            return 0
 
     async def _tell(self, turn: _Turn) -> int:
         now = self._clock.now()

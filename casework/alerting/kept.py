@@ -33,7 +33,6 @@ CREATE TABLE IF NOT EXISTS told (
     total INTEGER NOT NULL, at INTEGER NOT NULL,
     PRIMARY KEY (kind, organisation, channel)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS sent (channel TEXT NOT NULL PRIMARY KEY, day TEXT NOT NULL) STRICT, WITHOUT ROWID;
 """
 
 
@@ -121,16 +120,6 @@ class KeptAlerts:
                 " DO UPDATE SET total = excluded.total, at = excluded.at",
                 (owed.kind.value, owed.organisation or "", channel, owed.total, self._now()),
             )
-
-    def was_sent(self, channel: str, day: str) -> bool:
-        """Whether `channel` had its mail of this day (ISO 8601), or of a later one."""
-        with self._open() as file:
-            row = file.execute("SELECT day FROM sent WHERE channel = ?", (channel,)).fetchone()
-        return row is not None and row[0] >= day
-
-    def sent(self, channel: str, day: str) -> None:
-        with self._open() as file:
-            file.execute("INSERT OR REPLACE INTO sent VALUES (?, ?)", (channel, day))
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:

@@ -42,6 +42,11 @@ WORDS: Mapping[AlertKind, Words] = {
         "Des écritures attendent depuis plus de trente secondes le point de contrôle qui les couvre.",
         "Voyez dans les logs du service ce qui retient l’intégrateur.",
     ),
+    AlertKind.WITNESS_CONTRADICTS: Words(
+        "Un témoin a vu un autre journal",
+        "Le témoin d’un partenaire refuse le récapitulatif des journaux : il en a signé une autre histoire.",
+        _ADVICE_JOURNAL,
+    ),
     AlertKind.CLOCK_STEPPED: Words(
         "L’horloge du serveur a été déplacée",
         "L’horloge a sauté de plus de cinq secondes : les heures du journal en dépendent.",

@@ -7,9 +7,9 @@ import click
 from audit.checkpoint import VerificationKey
 from casework.backups import Backup, BackupRefused, Part
 from casework.clock import Clock
-from casework.commands.journal import VerificationKeyType
 from casework.commands.opening import with_database
 from casework.commands.progress import progress
+from casework.commands.verification_keys import VerificationKeyType
 from casework.database import Database
 from casework.integrity import Check, check_deployment
 from casework.settings import Settings

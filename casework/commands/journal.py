@@ -19,9 +19,12 @@ from audit.verdict import Report, Verdict
 from audit.verifier import Progress, Trust, verify_bundle, verify_database
 from audit.witnessing import Counterpart
 from casework.clock import Clock, microseconds
+from casework.commands.compared_checkpoints import compare
 from casework.commands.opening import CommandRefused, with_database
 from casework.commands.progress import progress
 from casework.commands.secret_files import new_file
+from casework.commands.verification_keys import VerificationKeyType
+from casework.commands.witness import witness
 from casework.database import Database, UnitOfWork
 from casework.deployment import NotPrepared
 from casework.journal import Deed, Journal, Who
@@ -29,18 +32,6 @@ from casework.organisations.deployments import find_mark
 from casework.organisations.founding import organisation_slugs
 from casework.settings import Settings
 from crypto.signing import verify as verify_signature
-
-
-class VerificationKeyType(click.ParamType[VerificationKey]):
-    name = "clé"
-
-    def convert(
-        self, value: str, param: click.Parameter | None, ctx: click.Context | None
-    ) -> VerificationKey:
-        try:
-            return VerificationKey.parse(value)
-        except NoteRefused:
-            self.fail("une clé de vérification est attendue, telle qu’elle a été imprimée", param, ctx)
 
 
 class TrustedCheckpoint(click.ParamType[Checkpoint]):
@@ -56,6 +47,10 @@ class TrustedCheckpoint(click.ParamType[Checkpoint]):
 @click.group(help="Le journal : l’emporter, le vérifier.")
 def audit() -> None:
     pass
+
+
+audit.add_command(compare)
+audit.add_command(witness)
 
 
 @audit.command(

@@ -20,10 +20,10 @@ from casework.alerting.kept import KeptAlerts
 from casework.alerts import AlertKind
 from casework.backups import Backup, Part
 from casework.clock import Clock
-from casework.commands.journal import VerificationKeyType
 from casework.commands.opening import CommandRefused, as_owner, newest_revision, owner_url
 from casework.commands.progress import progress
 from casework.commands.secret_files import read_shares
+from casework.commands.verification_keys import VerificationKeyType
 from casework.dumps import engine_of, put_back
 from casework.restoring import Restored, begin_again, integrate_restored
 from casework.settings import Settings, from_environment

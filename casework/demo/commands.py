@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from casework.clock import Clock
-from casework.commands.serving import TypesOnly
+from casework.commands.web_server import TypesOnly
 from casework.demo.building import CASES, build
 from casework.demo.directory import DemoDirectory, existing_directory, fresh_directory
 from casework.demo.people import Authenticator

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from casework.settings import SettingRefused, from_environment
+from tests.audit.test_witness import LOG, WITNESS
 
 CANARY = "canary-7f3e"
 
@@ -40,6 +41,32 @@ def test_three_places_are_enough_and_the_rest_follows_from_them(environment: dic
     assert settings.integrator_url == settings.database_url
     assert settings.shred_url.database == str(data / "shreds.db")
     assert settings.managed_networks == (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+
+
+def test_witnesses_are_addresses_each_with_its_key(environment: dict[str, str]) -> None:
+    assert from_environment(environment).witnesses == ()
+    listed = f"https://w.example/1/ {WITNESS.key}  http://127.0.0.1:8100 {WITNESS.key}"
+    witnesses = from_environment({**environment, "CASEWORK_WITNESSES": listed}).witnesses
+    assert [one.url for one in witnesses] == ["https://w.example/1", "http://127.0.0.1:8100"]
+    assert {one.key for one in witnesses} == {WITNESS.key}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        f"https://{CANARY}.example",
+        f"https://{CANARY}.example {CANARY}",
+        f"https://{CANARY}.example {LOG.key}",
+        f"http://{CANARY}.example {WITNESS.key}",
+        f"{CANARY} {WITNESS.key}",
+    ],
+)
+def test_a_witness_without_its_key_or_in_the_clear_is_refused(
+    environment: dict[str, str], value: str
+) -> None:
+    error = refused(environment, CASEWORK_WITNESSES=value)
+    assert error.name == "CASEWORK_WITNESSES"
+    assert CANARY not in str(error)
 
 
 @pytest.mark.parametrize("name", ["CASEWORK_DATA_DIR", "CASEWORK_STATE_DIR", "CASEWORK_PEPPER_FILE"])

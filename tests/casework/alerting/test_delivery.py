@@ -11,12 +11,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from casework.alerting.config import AlertSettings, Recipients, Security, Smtp, Webhook
-from casework.alerting.daily import DailyCheckpoints
 from casework.alerting.delivery import Delivery
 from casework.alerting.kept import QUIET, TOLD_WITHIN, KeptAlerts
 from casework.alerts import AlertKind, alert, keep_alerts
 from casework.clock import Clock
-from casework.sqlite import SqliteDatabase
 from tests.casework.alerting.receivers import PASSWORD, USER, mail_server, webhook_receiver
 
 DEPLOYMENT = "centre.example.org"
@@ -69,10 +67,7 @@ def smtp(port: int, folder: Path, **changed: object) -> Smtp:
 
 
 def delivery(settings: AlertSettings, kept: KeptAlerts, folder: Path, clock: Clock) -> Delivery:
-    """Of alerts alone; the mails of checkpoints have tests of their own."""
-    database = SqliteDatabase(folder / "none.db", clock)
-    daily = DailyCheckpoints(AlertSettings(), kept, database, {})
-    return Delivery(settings, kept, daily, folder, DEPLOYMENT, clock)
+    return Delivery(settings, kept, folder, DEPLOYMENT, clock)
 
 
 async def test_a_mail_says_what_happened_and_how_often_and_nothing_else(
@@ -247,9 +242,7 @@ async def test_no_mail_leaves_without_tls_or_to_a_server_of_another_name(
     kept.keep(AlertKind.RESTORED, None)
     to = Recipients(mail=("garde@example.org",))
     async with mail_server(None) as plain:
-        # Without a password, which a client of its own accord keeps from a server that has no TLS.
-        without = smtp(plain.port, tmp_path, user=None, password_file=None)
-        settings = AlertSettings(deployment=to, smtp=without)
+        settings = AlertSettings(deployment=to, smtp=smtp(plain.port, tmp_path))
         with capture_logs() as logs:
             assert await delivery(settings, kept, tmp_path, clock).round() == 0
         assert [line["event"] for line in logs] == ["alert_not_delivered"]
