@@ -4,9 +4,8 @@ Numbers of one lane may stand in the log in another order than they were given (
 a number is excused where a later entry of the lane lists it as void.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-
-from audit.entry import LaneNumber
 
 # A number given to a transaction that is still open leaves a hole for a while. After 30 s without its entry a
 # writer raises the alarm itself.
@@ -42,17 +41,14 @@ class Continuity:
         self._lanes: dict[str, _Lane] = {}
         self._newest_time = 0
 
-    def number_is_new(self, number: LaneNumber, index: int, time: int) -> bool:
+    def number_is_new(self, writer: str, n: int, void: Sequence[int], index: int, time: int) -> bool:
         """Take the entry's number; False where its lane already has an entry with it."""
-        lane = self._lanes.get(number.writer)
-        n = number.n
+        lane = self._lanes.get(writer)
         if lane is None:
-            lane = self._lanes[number.writer] = _Lane(1 if self._from_the_beginning else n)
+            lane = self._lanes[writer] = _Lane(1 if self._from_the_beginning else n)
         self._newest_time = max(self._newest_time, time)
-        if number.void:
-            lane.void.update(
-                void for void in number.void if void >= lane.following and void not in lane.ahead
-            )
+        if void:
+            lane.void.update(one for one in void if one >= lane.following and one not in lane.ahead)
         if n == lane.following:
             lane.following += 1
         elif n > lane.following:

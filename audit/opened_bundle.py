@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from hmac import digest
 from pathlib import Path
 from types import TracebackType
@@ -43,6 +44,7 @@ class OpenedBundle:
             EvidenceRefused: a member twice, encrypted, or compressed in another way.
 
         """
+        self.path = path
         try:
             self._zip = ZipFile(path)
         except _UNREADABLE:
@@ -103,21 +105,28 @@ class OpenedBundle:
         return commitments
 
     def minimum_index(self) -> int:
+        return self._minimum
+
+    @cached_property
+    def _minimum(self) -> int:
         present = (name for name in self._members if name.startswith("tile/entries/"))
         # The first bundle that is there; a hole after it is found when the tiles are read.
         indexes = (_index_of(name.removeprefix("tile/entries/")) for name in present)
         return min(indexes, default=0) * TILE_WIDTH
 
     def tiles(self, size: int) -> Iterator[Tile]:
-        minimum = self.minimum_index()
-        self._refuse_other_members(size, minimum)
+        self.refuse_other_members(size)
         for first in range(0, size, TILE_WIDTH):
-            index, width = first // TILE_WIDTH, min(TILE_WIDTH, size - first)
-            leaves = self._hashes(tile_path(0, index, width), width)
-            entries: list[bytes | None] = [None] * width
-            if first >= minimum:
-                entries = self._entries(tile_path("entries", index, width), width)
-            yield Tile(first, leaves, entries)
+            yield self.tile(first, size)
+
+    def tile(self, first: int, size: int) -> Tile:
+        """The tile that begins at leaf `first`, of a tree of `size` leaves."""
+        index, width = first // TILE_WIDTH, min(TILE_WIDTH, size - first)
+        leaves = self._hashes(tile_path(0, index, width), width)
+        entries: list[bytes | None] = [None] * width
+        if first >= self._minimum:
+            entries = self._entries(tile_path("entries", index, width), width)
+        return Tile(first, leaves, entries)
 
     def stores(self, level: int) -> bool:
         return level % TILE_HEIGHT == 0
@@ -139,7 +148,8 @@ class OpenedBundle:
         # `tiles` refuses members that a tree of this size does not have.
         return False
 
-    def _refuse_other_members(self, size: int, minimum: int) -> None:
+    def refuse_other_members(self, size: int) -> None:
+        """Refuse a bundle with other members than a tree of `size` leaves has."""
         # First a bound: the size stands in a note that nobody may have signed.
         if size > len(self._members) * TILE_WIDTH:
             raise EvidenceMissing("l’archive est plus petite que son point de contrôle ne le dit")
@@ -147,7 +157,7 @@ class OpenedBundle:
         for first in range(0, size, TILE_WIDTH):
             index, width = first // TILE_WIDTH, min(TILE_WIDTH, size - first)
             expected.add(tile_path(0, index, width))
-            if first >= minimum:
+            if first >= self._minimum:
                 expected.add(tile_path("entries", index, width))
         expected.update(tile_path(*tile) for tile in upper_tiles(size))
         if not self._members.keys() <= expected:

@@ -47,17 +47,21 @@ class Frontier:
         """The same tree, to grow apart from this one."""
         return Frontier(self.size, self._stack)
 
-    def append(self, leaf: bytes) -> list[tuple[int, int, bytes]]:
-        """Add a leaf hash; returns the (level, index, hash) of each subtree above level 0 it completes."""
-        completed = []
-        size, level, node = self.size, 0, leaf
+    def append(self, node: bytes, level: int = 0) -> list[tuple[int, int, bytes]]:
+        """Add a leaf hash; returns the (level, index, hash) of each subtree above level 0 it completes.
+
+        Where the size is a multiple of 2^level, the hash of a full subtree of that level can be added as well.
+        """
+        size = self.size >> level
+        added = 1 << level
+        completed = [(level, size, node)] if level else []
         while size & 1:
             node = sha256(b"\x01" + self._stack.pop() + node).digest()
             size >>= 1
             level += 1
             completed.append((level, size, node))
         self._stack.append(node)
-        self.size += 1
+        self.size += added
         return completed
 
     def root(self) -> bytes:

@@ -1,14 +1,15 @@
 """The verification of a log, offline from a bundle or straight on the tables; the steps are those of
-docs/audit/format.md. It holds one tile of entries at a time.
+docs/audit/format.md. It holds a few tiles of entries at a time, and every entry's id (about 100 bytes, in a set).
 
 Trust comes from outside: a verification key or a checkpoint that the auditor kept. Without either nothing is
 ever valid, because a bundle must not vouch for itself.
 """
 
 import heapq
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 from sqlalchemy import Connection
 
@@ -22,11 +23,22 @@ from audit.checkpoint import (
 from audit.continuity import Continuity
 from audit.entry import Entry, Outcome
 from audit.errors import EntryRefused, NoteRefused, ProofRefused
-from audit.evidence import Evidence, EvidenceMissing, EvidenceRefused, NodeName, Tile, review_columns
+from audit.evidence import (
+    TILE_HEIGHT,
+    TILE_WIDTH,
+    Evidence,
+    EvidenceMissing,
+    EvidenceRefused,
+    NodeName,
+    Tile,
+    review_columns,
+)
 from audit.heartbeats import Heartbeats
 from audit.incarnation import RESTORED_ACTION, is_earlier, unmarked
+from audit.known_heads import Head, note_between
 from audit.opened_bundle import OpenedBundle
 from audit.signing_keys import SigningKeys
+from audit.skimming import Skim, SkimmedTile, skimmed_tiles
 from audit.stored import StoredLog
 from audit.tree import EMPTY_ROOT, Frontier, leaf_hash
 from audit.verdict import CheckName, Findings, Report, Verdict
@@ -75,22 +87,6 @@ def verify_database(
     return _Verification(StoredLog(connection, log), trust, verify, progress).run()
 
 
-@dataclass(frozen=True, slots=True)
-class _Head:
-    """A tree head to compare with: the log's own, in a signed note, or one that others have kept.
-
-    `vouched`: the auditor stands for it, or those she asked for. Of a note its signature decides.
-    """
-
-    checkpoint: Checkpoint
-    vouched: bool = False
-    note: SignedCheckpoint | None = None
-
-    @property
-    def size(self) -> int:
-        return self.checkpoint.size
-
-
 class _Verification:
     """One run over one log."""
 
@@ -112,8 +108,8 @@ class _Verification:
         self._disclosed: dict[bytes, str] = {}
         self._details = 0
         self._rolled_up: RolledUpHead | None = None
-        # Ids of partners' entries that were not found yet.
-        self._awaited: set[str] = set()
+        # Ids of entries that partners' logs hold.
+        self._awaited: list[str] = []
         self._ids: set[bytes] = set()
         self._newest_time = 0
         self._pruned_to = 0
@@ -158,21 +154,19 @@ class _Verification:
         heads = self._heads(latest)
         following = self._compare_all(heads, next(heads, None))
         upper = self._evidence.upper_subtrees(size)
-        for tile in self._evidence.tiles(size):
-            computed = [None if raw is None else leaf_hash(raw) for raw in tile.entries]
-            if computed != tile.leaves or None in tile.leaves:
-                self._name_differing_leaves(tile, computed)
-            for at, leaf in enumerate(computed):
-                if leaf is not None:
+        for tile in skimmed_tiles(self._evidence, size, whole=bool(self._disclosed)):
+            if tile.differs and tile.tile is not None:
+                self._name_differing_leaves(tile.tile)
+            stored = tile.tile.subtrees if tile.tile is not None else {}
+            ends_before = following is None or following.size >= tile.first + len(tile.nodes)
+            if tile.root is not None and ends_before and not stored:
+                # No head lies within: the tile counts as one subtree.
+                for at in range(len(tile.entries)):
                     self._check_entry(tile, at)
-                node = leaf or tile.leaves[at]
-                # Without a leaf there is no tree from here on, but the entries can still be read.
-                self._tree_is_whole &= node is not None
-                completed = self._frontier.append(node or EMPTY_ROOT)
-                if completed:
-                    self._check_subtrees(completed, tile.subtrees, upper)
-                if following is not None and following.size == self._frontier.size:
-                    following = self._compare_all(heads, following)
+                self._check_subtrees(self._frontier.append(tile.root, TILE_HEIGHT), {}, upper)
+                following = self._compare_all(heads, following)
+            else:
+                following = self._grow_by_leaves(tile, stored, upper, heads, following)
             if self._progress is not None:
                 self._progress(self._frontier.size, size)
         if self._incarnation not in {None, latest.checkpoint.origin}:
@@ -182,11 +176,30 @@ class _Verification:
             words = "le journal ne s’arrête pas à son dernier point de contrôle"
             self._findings.fault(CheckName.TREE, Verdict.INCONSISTENT, words, index=size)
 
-    def _heads(self, latest: SignedCheckpoint) -> Iterator[_Head]:
+    def _grow_by_leaves(
+        self,
+        tile: SkimmedTile,
+        lower: Mapping[NodeName, bytes],
+        upper: Mapping[NodeName, bytes],
+        heads: Iterator[Head],
+        following: Head | None,
+    ) -> Head | None:
+        for at, node in enumerate(tile.nodes):
+            self._check_entry(tile, at)
+            # Without a leaf there is no tree from here on, but the entries can still be read.
+            self._tree_is_whole &= node is not None
+            completed = self._frontier.append(node or EMPTY_ROOT)
+            if completed:
+                self._check_subtrees(completed, lower, upper)
+            if following is not None and following.size == self._frontier.size:
+                following = self._compare_all(heads, following)
+        return following
+
+    def _heads(self, latest: SignedCheckpoint) -> Iterator[Head]:
         """Every tree head, by size: the earlier checkpoints, the trusted ones, the newest."""
         head = latest.checkpoint
         kept = []
-        for known in [*(_Head(one, vouched=True) for one in self._trust.trusted), *self._witnessed(head)]:
+        for known in [*(Head(one, vouched=True) for one in self._trust.trusted), *self._witnessed(head)]:
             if unmarked(known.checkpoint.origin) != unmarked(head.origin):
                 words = "le point de contrôle de confiance est celui d’un autre journal"
                 self._findings.fault(CheckName.HISTORY, Verdict.INCONSISTENT, words)
@@ -198,11 +211,11 @@ class _Verification:
             else:
                 kept.append(known)
         kept.sort(key=lambda one: one.size)
-        newest = _Head(head, note=latest)
+        newest = Head(head, note=latest)
         # Of one size the auditor's own comes first: only what it agrees with counts as agreed.
         return heapq.merge(kept, self._earlier(head), [newest], key=lambda one: one.size)
 
-    def _witnessed(self, latest: Checkpoint) -> list[_Head]:
+    def _witnessed(self, latest: Checkpoint) -> list[Head]:
         """The head in the roll-up, vouched for where everybody who was asked for has signed."""
         asked = bool(self._trust.rollup_keys or self._trust.witnesses)
         members = self._evidence.rolled_up()
@@ -221,21 +234,21 @@ class _Verification:
         for name in missing:
             words = f"{name} n’a pas signé le journal de synthèse"
             self._findings.fault(CheckName.WITNESSES, Verdict.UNWITNESSED, words)
-        return [_Head(found.head, vouched=asked and not missing)]
+        return [Head(found.head, vouched=asked and not missing)]
 
-    def _earlier(self, latest: Checkpoint) -> Iterator[_Head]:
+    def _earlier(self, latest: Checkpoint) -> Iterator[Head]:
         previous = -1
         for text in self._evidence.earlier():
-            note = _note_between(text, previous, latest)
+            note = note_between(text, previous, latest)
             if note is None:
                 words = "un point de contrôle antérieur est malformé ou hors de sa place"
                 self._findings.fault(CheckName.HISTORY, Verdict.INCONSISTENT, words)
                 return
             head = note.checkpoint
             previous = head.size
-            yield _Head(head, note=note)
+            yield Head(head, note=note)
 
-    def _compare_all(self, heads: Iterator[_Head], following: _Head | None) -> _Head | None:
+    def _compare_all(self, heads: Iterator[Head], following: Head | None) -> Head | None:
         """Compare the tree with every head of its size; returns the first head of a larger one."""
         while following is not None and following.size == self._frontier.size:
             vouched = following.vouched if following.note is None else self._keys.have_signed(following.note)
@@ -265,16 +278,16 @@ class _Verification:
         words = f"le journal a été restauré : des {size} écritures attestées auparavant, les dernières sont perdues"
         self._findings.fault(CheckName.HISTORY, Verdict.INCOMPLETE, words)
 
-    def _belongs(self, entry: Entry, index: int) -> bool:
-        """Whether the entry is of the incarnation that is being read, or rightly begins the next one."""
-        if entry.log == self._incarnation:
+    def _belongs(self, log: str, action: str, index: int) -> bool:
+        """Whether an entry is of the incarnation that is being read, or rightly begins the next one."""
+        if log == self._incarnation:
             return True
-        begins = self._incarnation is None or entry.action == RESTORED_ACTION
-        if not begins or unmarked(entry.log) != unmarked(self._origin):
+        begins = self._incarnation is None or action == RESTORED_ACTION
+        if not begins or unmarked(log) != unmarked(self._origin):
             return False
         if self._incarnation is not None:
             self._restored_at = index
-        self._incarnation = entry.log
+        self._incarnation = log
         return True
 
     def _fault_after_agreed(self, check: CheckName, words: str) -> None:
@@ -283,9 +296,10 @@ class _Verification:
             check, Verdict.INCONSISTENT, words, index=self._agreed, entry_id=self._id_after_agreed
         )
 
-    def _name_differing_leaves(self, tile: Tile, computed: list[bytes | None]) -> None:
-        for at, (leaf, stored) in enumerate(zip(computed, tile.leaves, strict=True)):
+    def _name_differing_leaves(self, tile: Tile) -> None:
+        for at, (raw, stored) in enumerate(zip(tile.entries, tile.leaves, strict=True)):
             index = tile.first + at
+            leaf = None if raw is None else leaf_hash(raw)
             if stored is None or (leaf is None and index >= self._minimum):
                 missing = "l’écriture" if leaf is None else "l’empreinte"
                 self._findings.fault(
@@ -293,7 +307,6 @@ class _Verification:
                 )
             elif leaf is not None and leaf != stored:
                 words = f"l’écriture {index} n’est pas celle qui a été inscrite"
-                raw = tile.entries[at]
                 self._findings.fault(
                     CheckName.TREE, Verdict.INCONSISTENT, words, index=index, entry_id=_readable_id(raw)
                 )
@@ -314,47 +327,59 @@ class _Verification:
                 self._findings.fault(CheckName.TREE, Verdict.INCONSISTENT, words, index=first)
                 return
 
-    def _check_entry(self, tile: Tile, at: int) -> None:
-        index, raw = tile.first + at, tile.entries[at]
-        assert raw is not None
+    def _check_entry(self, tile: SkimmedTile, at: int) -> None:
+        index, skimmed = tile.first + at, tile.entries[at]
+        if isinstance(skimmed, Skim):
+            self._check_place(index, skimmed, tile.log)
+        elif skimmed is not None:
+            self._check_whole(index, skimmed, tile.tile)
+
+    def _check_place(
+        self, index: int, skim: Skim, log: str, action: str = "", void: Sequence[int] = ()
+    ) -> None:
+        """What every entry is checked for: its log, its id, its number, its time."""
+        if index == self._agreed:
+            self._id_after_agreed = _hyphenated(skim.id)
+        if not self._belongs(log, action, index) or skim.id in self._ids:
+            words = f"l’écriture {index} est d’un autre journal, ou son identifiant a déjà servi"
+            self._fault_entry(CheckName.ENTRIES, words, index, skim)
+        self._ids.add(skim.id)
+        if not self._continuity.number_is_new(skim.writer, skim.n, void, index, skim.time):
+            words = f"le numéro de l’écriture {index} a déjà servi dans sa file"
+            self._fault_entry(CheckName.LANES, words, index, skim)
+        if not self._continuity.time_runs_forwards(skim.writer, skim.time):
+            words = f"l’heure de l’écriture {index} revient en arrière"
+            self._fault_entry(CheckName.TIME, words, index, skim)
+        self._newest_time = max(self._newest_time, skim.time)
+
+    def _check_whole(self, index: int, raw: bytes, tile: Tile | None) -> None:
         try:
             entry = Entry.from_bytes(raw)
         except EntryRefused:
             words = f"l’écriture {index} n’est pas dans la forme prescrite"
             self._findings.fault(CheckName.ENTRIES, Verdict.INCONSISTENT, words, index=index)
             return
-        if index == self._agreed:
-            self._id_after_agreed = entry.id
-        identity = bytes.fromhex(entry.id.replace("-", ""))
-        if not self._belongs(entry, index) or identity in self._ids:
-            words = f"l’écriture {index} est d’un autre journal, ou son identifiant a déjà servi"
-            self._fault_entry(CheckName.ENTRIES, words, index, entry)
-        self._ids.add(identity)
-        if tile.columns is not None and tile.columns[at] != review_columns(entry):
+        lane = entry.lane
+        skim = Skim(bytes.fromhex(entry.id.replace("-", "")), lane.writer, lane.n, entry.time)
+        self._check_place(index, skim, entry.log, entry.action, lane.void)
+        columns = None if tile is None else tile.columns
+        if columns is not None and columns[index % TILE_WIDTH] != review_columns(entry):
             words = f"les colonnes de recherche de l’écriture {index} disent autre chose qu’elle"
-            self._fault_entry(CheckName.ENTRIES, words, index, entry)
-        if not self._continuity.number_is_new(entry.lane, index, entry.time):
-            words = f"le numéro de l’écriture {index} a déjà servi dans sa file"
-            self._fault_entry(CheckName.LANES, words, index, entry)
-        if not self._continuity.time_runs_forwards(entry.lane.writer, entry.time):
-            words = f"l’heure de l’écriture {index} revient en arrière"
-            self._fault_entry(CheckName.TIME, words, index, entry)
+            self._fault_entry(CheckName.ENTRIES, words, index, skim)
         if not self._heartbeats.promise_is_kept(entry):
             words = f"le signe de vie {index} vient plus tard que le précédent ne l’annonçait"
             self._findings.fault(CheckName.TIME, Verdict.INCOMPLETE, words, index=index, entry_id=entry.id)
         self._keys.take(entry)
         if self._disclosed.pop(entry.id.encode(), entry.detail) != entry.detail:
             words = f"le détail divulgué n’est pas celui de l’écriture {index}"
-            self._fault_entry(CheckName.DETAILS, words, index, entry)
-        self._awaited.discard(entry.id)
-        self._newest_time = max(self._newest_time, entry.time)
+            self._fault_entry(CheckName.DETAILS, words, index, skim)
         if entry.action == PRUNE_ACTION and entry.outcome is Outcome.ALLOWED:
             # What was not yet written could not be pruned: such an entry would excuse whatever vanishes later.
             count = entry.count or 0
             self._pruned_to = max(self._pruned_to, count if count <= index else 0)
 
-    def _fault_entry(self, check: CheckName, words: str, index: int, entry: Entry) -> None:
-        self._findings.fault(check, Verdict.INCONSISTENT, words, index=index, entry_id=entry.id)
+    def _fault_entry(self, check: CheckName, words: str, index: int, skim: Skim) -> None:
+        self._findings.fault(check, Verdict.INCONSISTENT, words, index=index, entry_id=_hyphenated(skim.id))
 
     def _check_lanes(self) -> None:
         for hole in self._continuity.holes():
@@ -391,13 +416,15 @@ class _Verification:
     def _read_counterparts(self) -> None:
         for counterpart in self._trust.counterparts:
             try:
-                self._awaited.add(counterpart.entry_id(self._verify))
+                self._awaited.append(counterpart.entry_id(self._verify))
             except (EntryRefused, NoteRefused, ProofRefused):
                 words = "le reçu d’un partenaire ne prouve rien"
                 self._findings.fault(CheckName.COUNTERPARTS, Verdict.INCOMPLETE, words)
 
     def _check_counterparts(self) -> None:
-        for entry_id in sorted(self._awaited):
+        for entry_id in self._awaited:
+            if bytes.fromhex(entry_id.replace("-", "")) in self._ids:
+                continue
             words = f"l’écriture {entry_id} du journal d’un partenaire n’est pas dans celui-ci"
             self._findings.fault(CheckName.COUNTERPARTS, Verdict.INCOMPLETE, words)
 
@@ -438,20 +465,13 @@ class _Verification:
         return words
 
 
-def _note_between(text: str, previous: int, latest: Checkpoint) -> SignedCheckpoint | None:
-    """The note, if it is one of this log and larger than the previous and smaller than the newest one."""
-    try:
-        note = parse_checkpoint(text)
-    except NoteRefused:
-        return None
-    head = note.checkpoint
-    of_this_log = unmarked(head.origin) == unmarked(latest.origin)
-    return note if of_this_log and previous < head.size < latest.size else None
-
-
 def _note_unreadable(findings: Findings, error: EvidenceMissing | EvidenceRefused) -> None:
     verdict = Verdict.INCOMPLETE if isinstance(error, EvidenceMissing) else Verdict.INCONSISTENT
     findings.fault(CheckName.FORM, verdict, str(error))
+
+
+def _hyphenated(identity: bytes) -> str:
+    return str(UUID(bytes=identity))
 
 
 def _readable_id(raw: bytes | None) -> str | None:
