@@ -96,6 +96,17 @@ def entries(
     return Page(shown, shown[-1].index if len(rows) > limit else None)
 
 
+def count_entries(connection: Connection, log: bytes, filters: Filters, *, most: int) -> tuple[int, int]:
+    """How many entries of `log` match, counted up to `most`; and the log's size, the cursor that fixes them."""
+    table = tables.entry
+    matching = select(table.c.idx).where(table.c.log == log, *_conditions(filters)).limit(most).subquery()
+    found: int = connection.execute(select(func.count()).select_from(matching)).scalar_one()
+    size: int | None = connection.execute(
+        select(tables.log.c.size).where(tables.log.c.log == log)
+    ).scalar_one_or_none()
+    return found, size or 0
+
+
 def find_entry(connection: Connection, log: bytes, entry_id: str) -> Integrated:
     """The integrated entry with this id.
 

@@ -15,6 +15,8 @@ from audit.bundle import write_bundle
 from audit.entry import Outcome
 from casework.act import Act
 from casework.audit_review import service
+from casework.audit_review.exporting import Chosen, record_export, write_export
+from casework.audit_review.formats import Format
 from casework.audit_review.schemas import EntryPage
 from casework.errors import bad_field
 from casework.problems import conflicts
@@ -24,6 +26,9 @@ from policies.vocabulary import Action
 AnyRequest = Request[Any, Any, Any]
 # What the column of an entry's index can hold.
 LAST_INDEX = 2**63 - 1
+ActionCode = Annotated[str | None, QueryParameter(pattern=r"^[a-z][a-z0-9_.]{0,99}$")]
+Since = Annotated[datetime | None, QueryParameter(name="from")]
+Until = Annotated[datetime | None, QueryParameter(name="to")]
 
 
 @get("/api/v1/journal/entries", opt=requires(Action.JOURNAL_READ))
@@ -31,20 +36,15 @@ async def read_entries(
     request: AnyRequest,
     case: FromQuery[UUID | None] = None,
     member: FromQuery[UUID | None] = None,
-    action: Annotated[str | None, QueryParameter(pattern=r"^[a-z][a-z0-9_.]{0,99}$")] = None,
+    action: ActionCode = None,
     outcome: FromQuery[Outcome | None] = None,
-    since: Annotated[datetime | None, QueryParameter(name="from")] = None,
-    until: Annotated[datetime | None, QueryParameter(name="to")] = None,
+    since: Since = None,
+    until: Until = None,
     cursor: Annotated[int | None, QueryParameter(ge=0, le=LAST_INDEX)] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=service.PAGE_LIMIT)] = 50,
 ) -> Response[EntryPage]:
     """The journal of the asker's organisation, newest first."""
-    for name, moment in (("from", since), ("to", until)):
-        if moment is not None and moment.tzinfo is None:
-            raise bad_field(name, "not_a_time")
-    search = service.Search(
-        case=case, member=member, action=action, outcome=outcome, since=since, until=until
-    )
+    search = _search(case, member, action, outcome, since, until)
     return await perform(request, lambda act: service.read_entries(act, search, cursor, limit))
 
 
@@ -92,4 +92,53 @@ async def export_bundle(request: AnyRequest) -> Response[bytes]:
     )
 
 
-ROUTES = (read_entries, read_checkpoint, read_proof, export_bundle)
+@get(
+    "/api/v1/journal/export",
+    opt={**requires(Action.JOURNAL_READ), "also": (Format.FHIR.media_type,)},
+    media_type=Format.CSV.media_type,
+    responses=conflicts("too_many_entries"),
+)
+async def export_entries(
+    request: AnyRequest,
+    file_format: Annotated[Format, QueryParameter(name="format")],
+    case: FromQuery[UUID | None] = None,
+    member: FromQuery[UUID | None] = None,
+    action: ActionCode = None,
+    outcome: FromQuery[Outcome | None] = None,
+    since: Since = None,
+    until: Until = None,
+) -> Response[bytes]:
+    """What matches of the journal, oldest first: CSV (RFC 4180), or a Bundle of FHIR R4 AuditEvents.
+
+    Codes, pseudonyms and the sentence of each entry; the details stay sealed.
+    """
+    search = _search(case, member, action, outcome, since, until)
+    chosen: list[Chosen] = []
+    await perform(request, lambda act: chosen.append(record_export(act, search)))
+    wanted = chosen[-1]
+    content = await deployment_of(request).database.snapshot(
+        lambda view: write_export(view, wanted, file_format), wanted.org_id
+    )
+    ending = {Format.CSV: "csv", Format.FHIR: "json"}[file_format]
+    return Response(
+        content=content,
+        media_type=file_format.media_type,
+        headers={"content-disposition": f'attachment; filename="journal.{ending}"'},
+    )
+
+
+def _search(
+    case: UUID | None,
+    member: UUID | None,
+    action: str | None,
+    outcome: Outcome | None,
+    since: datetime | None,
+    until: datetime | None,
+) -> service.Search:
+    for name, moment in (("from", since), ("to", until)):
+        if moment is not None and moment.tzinfo is None:
+            raise bad_field(name, "not_a_time")
+    return service.Search(case=case, member=member, action=action, outcome=outcome, since=since, until=until)
+
+
+ROUTES = (read_entries, read_checkpoint, read_proof, export_bundle, export_entries)

@@ -9,13 +9,16 @@ from msgspec import Struct
 
 
 class EntryView(Struct):
-    """An entry as it stands in the log, with its opened detail where the session holds the journal's key."""
+    """An entry as it stands in the log, in a French sentence, and with its opened detail where the session holds
+    the journal's key.
+    """
 
     index: int
     id: UUID
     time: datetime
     action: str
     outcome: str
+    sentence: str
     entry: dict[str, Any]
     detail: Mapping[str, Any] | None
 

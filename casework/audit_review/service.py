@@ -15,11 +15,13 @@ from audit.log import Filters, Integrated, entries, latest_checkpoint, prove_inc
 from casework.access import Access
 from casework.act import Act
 from casework.audit_review.schemas import EntryPage, EntryView
+from casework.audit_review.sentences import sentence
 from casework.clock import microseconds
 from casework.column_types import Sealed
 from casework.columns import Column
 from casework.errors import Conflict, NotFound
 from casework.journal import JOURNAL, Deed
+from casework.organisations.founding import organisation_name
 from casework.packets import open_left_record
 from policies.vocabulary import Action
 
@@ -42,20 +44,10 @@ class Search:
 def read_entries(act: Act, search: Search, cursor: int | None, limit: int) -> EntryPage:
     """A page of the journal, newest first, details opened where the journal's key is held."""
     decision = act.require_org(Action.JOURNAL_READ)
-    subjects = None
-    if search.case is not None:
-        subjects = frozenset(Access(act).pseudonyms_of([search.case]))
     found = entries(
         act.unit.connection,
         act.org_id.bytes,
-        Filters(
-            subjects=subjects,
-            actor=str(search.member) if search.member is not None else None,
-            action=search.action,
-            outcome=search.outcome,
-            since=microseconds(search.since) if search.since is not None else None,
-            until=microseconds(search.until) if search.until is not None else None,
-        ),
+        filters_of(act, search),
         cursor=cursor,
         limit=min(limit, PAGE_LIMIT),
     )
@@ -65,13 +57,34 @@ def read_entries(act: Act, search: Search, cursor: int | None, limit: int) -> En
             "journal.read",
             policies=decision.policies,
             count=len(found.entries),
-            detail={name: str(value) for name, value in asdict(search).items() if value is not None},
+            detail=tried(search),
         )
     )
+    name = organisation_name(act.unit.connection, act.org_id)
     return EntryPage(
-        [_view(act, integrated, opens_details) for integrated in found.entries],
+        [_view(act, name, integrated, opens_details) for integrated in found.entries],
         str(found.cursor) if found.cursor is not None else None,
     )
+
+
+def filters_of(act: Act, search: Search) -> Filters:
+    """What is looked for, in the terms of the log: a case by its persons' pseudonyms."""
+    subjects = None
+    if search.case is not None:
+        subjects = frozenset(Access(act).pseudonyms_of([search.case]))
+    return Filters(
+        subjects=subjects,
+        actor=str(search.member) if search.member is not None else None,
+        action=search.action,
+        outcome=search.outcome,
+        since=microseconds(search.since) if search.since is not None else None,
+        until=microseconds(search.until) if search.until is not None else None,
+    )
+
+
+def tried(search: Search) -> dict[str, str]:
+    """What was looked for, as it is sealed into the detail of the entry."""
+    return {name: str(value) for name, value in asdict(search).items() if value is not None}
 
 
 def read_checkpoint(act: Act) -> str:
@@ -114,7 +127,7 @@ def _newest_checkpoint(act: Act) -> str:
         raise Conflict("nothing_published") from None
 
 
-def _view(act: Act, integrated: Integrated, opens_details: bool) -> EntryView:
+def _view(act: Act, name: str, integrated: Integrated, opens_details: bool) -> EntryView:
     entry = integrated.entry
     return EntryView(
         index=integrated.index,
@@ -122,6 +135,7 @@ def _view(act: Act, integrated: Integrated, opens_details: bool) -> EntryView:
         time=datetime.fromtimestamp(entry.time / 1_000_000, UTC),
         action=entry.action,
         outcome=entry.outcome,
+        sentence=sentence(entry, act.identity.slug, name),
         entry=msgspec.json.decode(integrated.raw),
         detail=_detail(act, act.unit.connection, entry.id) if opens_details else None,
     )

@@ -383,8 +383,10 @@ def _body(operation: Operation, kinds: WireTypes) -> dict[str, Any]:
 def _success(operation: Operation, kinds: WireTypes) -> dict[str, Any]:
     status = next(status for status in operation.generated["responses"] if status.startswith("2"))
     response: dict[str, Any] = {"description": HTTPStatus(int(status)).phrase}
-    for media_type in operation.generated["responses"][status].get("content", {}):
-        response["content"] = {media_type: _content(operation, kinds, media_type)}
+    generated = operation.generated["responses"][status].get("content", {})
+    # Which of several is asked for in the query.
+    for media_type in (*generated, *operation.handler.opt.get("also", ())):
+        response.setdefault("content", {})[media_type] = _content(operation, kinds, media_type)
     links = links_of(operation.id)
     if links:
         response["links"] = links

@@ -40,6 +40,7 @@ MAY: Final[Mapping[str, str]] = {
     "read_checkpoint": AUDITOR,
     "read_proof": AUDITOR,
     "export_bundle": AUDITOR,
+    "export_entries": AUDITOR,
 }
 OTHERS: Final = (WORKER, SUPERVISOR, "avec.reception", AUDITOR, "avec.custodian", "cidff.jurist")
 # One request in so many is somebody else's; one in so many is about something that is not there.

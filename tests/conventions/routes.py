@@ -84,6 +84,7 @@ ROUTES: Final[dict[tuple[str, str], str | frozenset[Action]]] = {
     ("GET", "/api/v1/journal/checkpoint"): frozenset({Action.JOURNAL_VERIFY}),
     ("GET", "/api/v1/journal/entries/{entry_id:uuid}/proof"): frozenset({Action.JOURNAL_VERIFY}),
     ("GET", "/api/v1/journal/bundle"): frozenset({Action.JOURNAL_VERIFY}),
+    ("GET", "/api/v1/journal/export"): frozenset({Action.JOURNAL_READ}),
     ("GET", "/static/{path:path}"): PUBLIC,
     ("GET", "/health/live"): PUBLIC,
     ("GET", "/health/ready"): PUBLIC,

@@ -42,7 +42,10 @@ ROWS = (
             **withdrawn(_NO_MATTER),
             Actor.ASSIGNED: forbidden("journal.read"),
         },
-        fields="items next items.index items.id items.time items.action items.outcome items.entry items.detail",
+        fields=(
+            "items next items.index items.id items.time items.action items.outcome items.sentence items.entry"
+            " items.detail"
+        ),
         cast=_AUDITORS,
     ),
     Row(
@@ -82,6 +85,19 @@ ROWS = (
             **each(allowed("journal.export"), Actor.AUDITOR, Actor.DPO, Actor.FOREIGN, Actor.PARTNER),
             **withdrawn(_NO_MATTER),
             Actor.ASSIGNED: forbidden("journal.verify"),
+        },
+        cast=_AUDITORS,
+    ),
+    Row(
+        "GET",
+        "/api/v1/journal/export",
+        lambda at: Call("/api/v1/journal/export", params={"format": "csv", "case": at.case}),
+        {
+            **ANONYMOUS,
+            **each(forbidden("journal.read"), *_STAFF),
+            **each(allowed("journal.export"), Actor.AUDITOR, Actor.DPO, Actor.FOREIGN, Actor.PARTNER),
+            **withdrawn(_NO_MATTER),
+            Actor.ASSIGNED: forbidden("journal.read"),
         },
         cast=_AUDITORS,
     ),
