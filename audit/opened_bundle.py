@@ -85,7 +85,8 @@ class OpenedBundle:
     def rolled_up(self) -> tuple[str, str] | None:
         if self._members.keys().isdisjoint({ROLLUP_LEAF, ROLLUP_PROOF}):
             return None
-        return _text(self._read(ROLLUP_LEAF, MAX_NOTE_BYTES)), _text(self._read(ROLLUP_PROOF, MAX_NOTE_BYTES))
+        leaf, proof = (self._read(name, MAX_NOTE_BYTES) for name in (ROLLUP_LEAF, ROLLUP_PROOF))
+        return _text(leaf), _text(proof)
 
     def disclosed(self) -> Mapping[bytes, str]:
         if DETAILS not in self._members:

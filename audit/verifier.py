@@ -6,6 +6,7 @@ ever valid, because a bundle must not vouch for itself.
 """
 
 import heapq
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,6 +153,20 @@ class _Verification:
         """Read every entry once, grow the tree, and compare it with each tree head when it has its size."""
         size = latest.checkpoint.size
         heads = self._heads(latest)
+        try:
+            self._grow(heads, size)
+        except EvidenceMissing:
+            # The checkpoints that nothing was compared with may still be such as no journal has.
+            deque(heads, maxlen=0)
+            raise
+        if self._incarnation not in {None, latest.checkpoint.origin}:
+            words = "la dernière écriture est d’un autre nom que le point de contrôle"
+            self._findings.fault(CheckName.ENTRIES, Verdict.INCONSISTENT, words, index=size - 1)
+        if self._evidence.leaves_beyond(size):
+            words = "le journal ne s’arrête pas à son dernier point de contrôle"
+            self._findings.fault(CheckName.TREE, Verdict.INCONSISTENT, words, index=size)
+
+    def _grow(self, heads: Iterator[Head], size: int) -> None:
         following = self._compare_all(heads, next(heads, None))
         upper = self._evidence.upper_subtrees(size)
         for tile in skimmed_tiles(self._evidence, size, whole=bool(self._disclosed)):
@@ -169,12 +184,6 @@ class _Verification:
                 following = self._grow_by_leaves(tile, stored, upper, heads, following)
             if self._progress is not None:
                 self._progress(self._frontier.size, size)
-        if self._incarnation not in {None, latest.checkpoint.origin}:
-            words = "la dernière écriture est d’un autre nom que le point de contrôle"
-            self._findings.fault(CheckName.ENTRIES, Verdict.INCONSISTENT, words, index=size - 1)
-        if self._evidence.leaves_beyond(size):
-            words = "le journal ne s’arrête pas à son dernier point de contrôle"
-            self._findings.fault(CheckName.TREE, Verdict.INCONSISTENT, words, index=size)
 
     def _grow_by_leaves(
         self,

@@ -224,6 +224,13 @@ def test_any_damaged_byte_is_never_valid_and_never_a_traceback(journal: Journal)
     assert parse_checkpoint(note).checkpoint.size == 3
 
 
+def test_a_list_of_checkpoints_that_is_cut_short_is_found_though_a_tile_is_missing(journal: Journal) -> None:
+    journal.grow(1, 1, 1)
+    content = members(bundle_of(journal))
+    lacking = {**without(TILE)(content), "checkpoints": content["checkpoints"][:-1]}
+    assert judge(journal, zipped(lacking))[0] is Verdict.INCONSISTENT
+
+
 def test_a_broken_list_of_checkpoints_is_incomplete(journal: Journal) -> None:
     journal.grow(2, 1)
     raw = bytearray(bundle_of(journal))

@@ -6,8 +6,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from audit.checkpoint import parse_checkpoint
 from audit.verdict import Verdict
-from tests.audit.journal import Journal
+from audit.verifier import Trust, verify_bundle
+from tests.audit import second, test_signing_keys
+from tests.audit import test_verifier_testimony as testimony
+from tests.audit.journal import Journal, verify
 from tests.audit.test_bundle import bundle_of, judge, members, zipped
 
 # One journal for all examples: it is only read.
@@ -84,3 +88,40 @@ def test_without_any_member_that_is_not_empty_it_is_not_valid(
         judge(journal, zipped({name: raw for name, raw in content.items() if name not in gone}))[0]
         is not Verdict.VALID
     )
+
+
+@pytest.fixture
+def full(journal: Journal) -> dict[str, bytes]:
+    """A bundle in which every step finds something: a rotation, heartbeats, a detail, a roll-up."""
+    testimony.beat(journal, 1, reason="started")
+    test_signing_keys.announce(journal)
+    journal.successors = [test_signing_keys.NEW]
+    entry_id = testimony.with_detail(journal, b"une raison")
+    testimony.beat(journal, 600)
+    content = members(bundle_of(journal))
+    head = parse_checkpoint(content["checkpoint"].decode()).checkpoint
+    return {**content, "details": testimony.disclosed(entry_id, b"une raison"), **testimony.rolled_up(head)}
+
+
+@FOR_A_FIXTURE
+@given(data=st.data())
+def test_both_verifiers_agree_on_whatever_was_changed(
+    journal: Journal, full: dict[str, bytes], data: Any
+) -> None:
+    content = dict(full)
+    for name in data.draw(st.lists(st.sampled_from(sorted(full)), min_size=1, max_size=2, unique=True)):
+        raw, at = bytearray(full[name]), data.draw(st.integers(0, len(full[name]) - 1))
+        raw[at : at + data.draw(st.integers(0, 40))] = data.draw(st.binary(max_size=3))
+        content[name] = bytes(raw)
+    for gone in data.draw(st.sets(st.sampled_from(sorted(full)), max_size=1)):
+        content.pop(gone)
+    trust = Trust(
+        keys=data.draw(st.sampled_from([(journal.key,), (test_signing_keys.NEW.key,), ()])),
+        max_age=testimony.MINUTE,
+        now=journal.time,
+        **data.draw(st.sampled_from([{}, testimony.ASKED])),
+    )
+    path = journal.directory / "tampered.zip"
+    path.write_bytes(zipped(content))
+    report = verify_bundle(path, trust, verify)
+    assert second.exit_code(path, trust) == report.exit_code, report
