@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench import blocks
+from bench import blocks, verifying
 from bench.actions import ACTIONS, Asker
 from bench.chart import draw
 from bench.contestants import Engine, Postgres, Sqlite, contestants
@@ -28,6 +28,7 @@ from tests.postgres import Cluster, find_binaries
 ROOT = Path(__file__).parents[1]
 README, CHART, RESULTS = ROOT / "README.md", ROOT / "docs" / "bench.svg", ROOT / "bench" / "results.json"
 BLOCKS = ROOT / "bench" / "blocks.json"
+VERIFYING = ROOT / "bench" / "verifying.json"
 _PROFILED = ("open", "list", "save")
 
 
@@ -37,9 +38,13 @@ def main() -> None:
         "--quick", action="store_true", help="a tiny run that writes nothing: does it all work?"
     )
     parser.add_argument("--blocks", action="store_true", help="the building blocks alone: half a minute")
+    parser.add_argument("--verifying", action="store_true", help="verifying a journal alone: five minutes")
     options = parser.parse_args()
     if options.blocks:
         measure_blocks()
+        return
+    if options.verifying:
+        measure_verifying()
         return
     quick = options.quick
     folder = Path(tempfile.mkdtemp(prefix="casework-bench-"))
@@ -53,6 +58,15 @@ def main() -> None:
     if not quick:
         write(results)
         measure_blocks()
+        measure_verifying()
+
+
+def measure_verifying() -> None:
+    """Measure the verification of a long journal, and put it between its own markers into README."""
+    found = verifying.measure(_machine(""), datetime.now(UTC))
+    print(verifying.section(found))
+    VERIFYING.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
+    README.write_text(insert(README.read_text("utf-8"), verifying.section(found), verifying.MARKERS), "utf-8")
 
 
 def measure_blocks() -> None:
