@@ -21,6 +21,7 @@ from audit.entry import Entry
 from audit.errors import EntryRefused, JournalRefused, ProofRefused
 from audit.execution import Execute
 from audit.nodes import stored_frontier, stored_nodes
+from audit.rotation import require_own, signing
 from audit.state import SignerState
 from audit.tree import Frontier, consistency_proof, leaf_hash, verify_consistency
 
@@ -118,6 +119,8 @@ def _grow(
     if head is None:
         raise JournalRefused(log, "the log is not open")
     parsed = [_read(log, raw, head.origin) for raw in raws]
+    for entry in parsed:
+        require_own(log, entry, signers)
     published = published_head(state, log, head.origin, head.size)
     frontier = stored_frontier(connection, log, head.size)
     write_hashes(connection, log, frontier, [leaf_hash(raw) for raw in raws], execute)
@@ -128,7 +131,7 @@ def _grow(
         raise JournalRefused(log, "the inbox holds an entry whose id is taken") from None
     _write_subjects(connection, log, head.size, parsed, execute)
     checkpoint = Checkpoint(head.origin, frontier.size, frontier.root())
-    return sign_head(connection, log, checkpoint, published, signers)
+    return sign_head(connection, log, checkpoint, published, signing(connection, log, signers))
 
 
 def sign_head(

@@ -5,6 +5,7 @@ follows the logs for itself and forgets of its own entries those that a verified
 """
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from uuid import UUID, uuid4
@@ -12,9 +13,10 @@ from uuid import UUID, uuid4
 import structlog
 from sqlalchemy import Connection
 
+from audit.checkpoint import NoteSigner
 from audit.errors import JournalRefused, StateRefused
 from audit.follower import Follower
-from audit.integrator import integrate
+from audit.integrator import Pending, integrate
 from audit.lane_file import AbandonedLane, abandoned_files
 from audit.state import SignerState
 from audit.tables import DEPLOYMENT_LOG
@@ -22,7 +24,7 @@ from casework.alerts import AlertKind, alert
 from casework.database import UnitOfWork
 from casework.deployment import Deployment, lanes_folder
 from casework.journal import Deed, Who
-from casework.signers import all_signers
+from casework.signers import Signers
 from casework.statements import run_hot
 from casework.watch import Watch
 from crypto.signing import verify
@@ -41,8 +43,8 @@ class Integration:
         self._deployment = deployment
         self._database = deployment.database
         self._state = SignerState(deployment.settings.state_dir)
-        self._signers = all_signers(deployment.settings.state_dir, deployment.journal, deployment.slugs)
-        self._followers = {log: Follower(log) for log in self._signers}
+        self._signers = Signers(deployment.settings.state_dir, deployment.journal, deployment.slugs)
+        self._followers = {log: Follower(log) for log in self._signers.current()}
         self._watch = Watch(deployment)
         self._task: asyncio.Task[None] | None = None
         self.healthy = True
@@ -55,15 +57,25 @@ class Integration:
             JournalRefused, StateRefused: see `audit.integrator.integrate` and `audit.follower`.
 
         """
-        pending = await self._database.integrate(
-            lambda connection: integrate(connection, self._signers, self._state, execute=run_hot)
-        )
+        signers = self._signers.current()
+        try:
+            pending = await self._integrate(signers)
+        except JournalRefused:
+            # A key that was begun since is announced already: it is ours.
+            if self._signers.current() is signers:
+                raise
+            pending = await self._integrate(self._signers.current())
         if pending:
             # After the commit and before anybody is shown the new heads.
             await asyncio.to_thread(self._state.publish, [found.checkpoint for found in pending])
         await self.follow()
         self.integrated_at = self._deployment.clock.now()
         return len(pending)
+
+    async def _integrate(self, signers: Mapping[bytes, Sequence[NoteSigner]]) -> list[Pending]:
+        return await self._database.integrate(
+            lambda connection: integrate(connection, signers, self._state, execute=run_hot)
+        )
 
     async def follow(self) -> None:
         """Verify what was published since, by whichever process, and forget what it covers.
@@ -79,7 +91,7 @@ class Integration:
     def _follow_each(self, connection: Connection) -> list[JournalRefused]:
         refused = []
         for followed, follower in self._followers.items():
-            keys = [signer.key for signer in self._signers[followed]]
+            keys = [signer.key for signer in self._signers.current()[followed]]
             try:
                 self._deployment.memory.forget(follower.follow(connection, keys, verify))
             except JournalRefused as error:

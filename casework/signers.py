@@ -61,11 +61,77 @@ def all_signers(state_dir: Path, journal: Journal, slugs: dict[UUID, str]) -> di
     """The signers of the deployment's own log and of every organisation's: of all logs that have entries."""
     logs: dict[bytes, str | None] = {DEPLOYMENT_LOG: None}
     logs |= {org_id.bytes: slug for org_id, slug in slugs.items()}
-    return {log: [load_signer(state_dir, log, journal.origin(slug))] for log, slug in logs.items()}
+    return {log: log_signers(state_dir, log, journal.origin(slug)) for log, slug in logs.items()}
+
+
+def log_signers(state_dir: Path, log: bytes, origin: str) -> list[NoteSigner]:
+    """The signer of a log, and its successor where one was begun.
+
+    Raises:
+        SigningKeyRefused: see `load_signer`.
+
+    """
+    signers = [load_signer(state_dir, log, origin)]
+    if _successor(state_dir, log).exists():
+        signers.append(NoteSigner(origin, load_key(_successor(state_dir, log))))
+    return signers
+
+
+def begin_succession(state_dir: Path, log: bytes, origin: str) -> NoteSigner:
+    """The key that shall replace the log's: the one that was begun, or a new one, on disk when this returns."""
+    path = _successor(state_dir, log)
+    # A kill while it was written leaves a piece of a key, which has signed nothing.
+    if path.exists() and path.stat().st_size < _SEED_SIZE:
+        path.unlink()
+    return NoteSigner(origin, load_key(path) if path.exists() else new_key(path))
+
+
+def end_succession(state_dir: Path, log: bytes) -> None:
+    """Let the successor take the place of the log's key, which is destroyed; once the log has retired it."""
+    _successor(state_dir, log).replace(_path(state_dir, log))
+    _sync(state_dir / _FOLDER)
+
+
+class Signers:
+    """The signers of all logs as they are now: read anew once a key was begun or replaced, by any process."""
+
+    def __init__(self, state_dir: Path, journal: Journal, slugs: dict[UUID, str]) -> None:
+        self._arguments = state_dir, journal, slugs
+        self._seen = self._writing()
+        self._signers = all_signers(*self._arguments)
+
+    def current(self) -> dict[bytes, list[NoteSigner]]:
+        """The same mapping as before, unless it changed.
+
+        Raises:
+            SigningKeyRefused: see `load_signer`.
+
+        """
+        seen = self._writing()
+        if seen != self._seen:
+            self._signers = all_signers(*self._arguments)
+            self._seen = seen
+        return self._signers
+
+    def _writing(self) -> tuple[int, frozenset[str]]:
+        folder = self._arguments[0] / _FOLDER
+        return folder.stat().st_mtime_ns, frozenset(path.name for path in folder.iterdir())
 
 
 def _path(state_dir: Path, log: bytes) -> Path:
     return state_dir / _FOLDER / f"{log.hex()}.key"
+
+
+def _successor(state_dir: Path, log: bytes) -> Path:
+    return state_dir / _FOLDER / f"{log.hex()}.successor.key"
+
+
+def _sync(folder: Path) -> None:
+    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
 
 
 def new_key(path: Path) -> SigningKey:
@@ -76,11 +142,7 @@ def new_key(path: Path) -> SigningKey:
         file.write(key.seed.reveal())
         file.flush()
         os.fsync(descriptor)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    _sync(path.parent)
     return key
 
 

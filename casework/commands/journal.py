@@ -6,7 +6,6 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import click
-from sqlalchemy import Connection
 
 from audit.bundle import write_bundle
 from audit.checkpoint import Checkpoint, VerificationKey, parse_checkpoint
@@ -20,16 +19,15 @@ from audit.verifier import Progress, Trust, verify_bundle, verify_database
 from audit.witnessing import Counterpart
 from casework.clock import Clock, microseconds
 from casework.commands.compared_checkpoints import compare
-from casework.commands.opening import CommandRefused, with_database
+from casework.commands.found_logs import find_log
+from casework.commands.log_keys import retire_key, rotate_key
+from casework.commands.opening import with_database
 from casework.commands.progress import progress
 from casework.commands.secret_files import new_file
 from casework.commands.verification_keys import VerificationKeyType
 from casework.commands.witness import witness
 from casework.database import Database, UnitOfWork
-from casework.deployment import NotPrepared
 from casework.journal import Deed, Journal, Who
-from casework.organisations.deployments import find_mark
-from casework.organisations.founding import organisation_slugs
 from casework.settings import Settings
 from crypto.signing import verify as verify_signature
 
@@ -50,6 +48,8 @@ def audit() -> None:
 
 
 audit.add_command(compare)
+audit.add_command(retire_key)
+audit.add_command(rotate_key)
 audit.add_command(witness)
 
 
@@ -60,7 +60,7 @@ audit.add_command(witness)
 @click.option("--to", type=click.Path(path_type=Path), required=True, help="Fichier neuf (.zip).")
 def export(org: str, to: Path) -> None:
     async def run(_settings: Settings, database: Database) -> None:
-        name, log = await _find_log(database, org)
+        name, log = await find_log(database, org)
         slug = None if log.bytes == DEPLOYMENT_LOG else org
         await database.unit(lambda unit: _record_export(unit, name, log, slug))
         with new_file(to) as file, progress("Export"):
@@ -74,7 +74,7 @@ def export(org: str, to: Path) -> None:
 @click.argument("org")
 def checkpoint(org: str) -> None:
     async def run(_settings: Settings, database: Database) -> str:
-        _, log = await _find_log(database, org)
+        _, log = await find_log(database, org)
         return await database.snapshot(lambda connection: latest_checkpoint(connection, log.bytes), log)
 
     click.echo(with_database(run), nl=False)
@@ -178,31 +178,12 @@ def _counterparts(
 
 def _verify_stored(org: str, trust: Trust, advance: Progress) -> Report:
     async def run(_settings: Settings, database: Database) -> Report:
-        _, log = await _find_log(database, org)
+        _, log = await find_log(database, org)
         return await database.snapshot(
             lambda connection: verify_database(connection, log.bytes, trust, verify_signature, advance), log
         )
 
     return with_database(run)
-
-
-async def _find_log(database: Database, org: str) -> tuple[str, UUID]:
-    """The deployment's name, and the log of an organisation, or of the deployment under that name."""
-
-    def read(connection: Connection) -> tuple[str, UUID | None]:
-        mark = find_mark(connection)
-        if mark is None:
-            raise NotPrepared
-        if org == mark.name:
-            return mark.name, UUID(bytes=DEPLOYMENT_LOG)
-        return mark.name, next(
-            (org_id for org_id, slug in organisation_slugs(connection).items() if slug == org), None
-        )
-
-    name, log = await database.snapshot(read)
-    if log is None:
-        raise CommandRefused("ORG : cette organisation n’existe pas dans ce déploiement.")
-    return name, log
 
 
 def _record_export(unit: UnitOfWork, name: str, log: UUID, slug: str | None) -> None:

@@ -10,6 +10,8 @@ from audit.continuity import CLOCK_TOLERANCE_US
 from audit.errors import NoteRefused, NothingPublished, StateRefused
 from audit.log import latest_checkpoint, newest_time
 from audit.rollup import ROLLUP
+from audit.rotation import says
+from audit.signing_keys import ROTATED_ACTION
 from audit.state import SignerState
 from audit.tables import DEPLOYMENT_LOG, ROLLUP_LOG
 from casework.anchors import AnchorMissing, Anchors
@@ -121,7 +123,7 @@ def _newest(connection: Connection, log: UUID) -> Checkpoint | None:
 
 def _inspect_signing_key(connection: Connection, settings: Settings, log: UUID, origin: str) -> list[Finding]:
     try:
-        key = str(load_signer(settings.state_dir, log.bytes, origin).key)
+        key = load_signer(settings.state_dir, log.bytes, origin).key
     except SigningKeyRefused:
         return [
             Finding(
@@ -130,7 +132,8 @@ def _inspect_signing_key(connection: Connection, settings: Settings, log: UUID, 
             )
         ]
     known = journal_key_of(connection, log)
-    if known is not None and known != key:
+    # The one that was printed at the founding, or one that the log has announced since.
+    if known not in {None, str(key)} and not says(connection, log.bytes, ROTATED_ACTION, key.public):
         return [
             Finding(f"{_STATE} : la clé de signature du journal {origin} n’est pas la sienne", _RESTORE_STATE)
         ]

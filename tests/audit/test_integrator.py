@@ -80,17 +80,6 @@ def test_each_log_grows_alone_and_one_without_a_signer_waits(journal: Journal) -
     assert (other.log, other.checkpoint.origin, other.checkpoint.size) == (OTHER, OTHER_ORIGIN, 2)
 
 
-def test_two_keys_sign_while_one_replaces_the_other(journal: Journal) -> None:
-    journal.write(journal.next_entry())
-    new = NoteSigner(ORIGIN, Key(2))
-    (pending,) = journal.run(
-        lambda connection: integrate(connection, {LOG: [journal.signer, new]}, journal.state)
-    )
-    note = parse_checkpoint(pending.note)
-    verify_checkpoint(note, [journal.key], verify)
-    verify_checkpoint(note, [new.key], verify)
-
-
 @only_on("postgresql")
 def test_only_one_process_integrates_at_a_time(journal: Journal) -> None:
     journal.write(journal.next_entry())

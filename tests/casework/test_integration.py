@@ -3,10 +3,14 @@
 import os
 from uuid import uuid4
 
+from audit.checkpoint import parse_checkpoint, verify_checkpoint
 from audit.lane_file import LaneFile
+from audit.log import latest_checkpoint
 from casework.database import UnitOfWork
 from casework.deployment import lanes_folder
 from casework.journal import Deed, Journal, Who
+from casework.signers import begin_succession
+from crypto.signing import verify
 from tests.casework.administrator import Administrator
 from tests.casework.centre import NAME, Centre
 from tests.casework.story import entries_of
@@ -59,3 +63,24 @@ async def test_a_clean_stop_leaves_no_lanes_behind(centre: Centre) -> None:
     assert list(folder.iterdir()) == []
     # The fixture ends it once more.
     centre.deployment.journal._file = None
+
+
+async def test_a_service_that_runs_takes_up_a_key_that_was_begun_beside_it(centre: Centre) -> None:
+    state_dir, org = centre.deployment.settings.state_dir, centre.org("avec")
+    integration = centre.app.state.integration
+    known = integration._signers.current()
+    successor = begin_succession(state_dir, org.bytes, f"{NAME}/avec")
+
+    def announce(unit: UnitOfWork) -> None:
+        unit.enter_organisation(org)
+        deed = Deed("log.key_rotated", policy_set=successor.key.public.hex())
+        centre.deployment.journal.record(unit, (org, "avec"), Who(uuid4()), deed)
+
+    await centre.deployment.database.unit(announce)
+    await integration.round()
+    note = await centre.deployment.database.snapshot(
+        lambda connection: latest_checkpoint(connection, org.bytes), org
+    )
+    verify_checkpoint(parse_checkpoint(note), [successor.key], verify)
+    verify_checkpoint(parse_checkpoint(note), [known[org.bytes][0].key], verify)
+    assert integration.healthy
