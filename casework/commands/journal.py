@@ -29,6 +29,7 @@ from casework.commands.witness import witness
 from casework.database import Database, UnitOfWork
 from casework.journal import Deed, Journal, Who
 from casework.settings import Settings
+from casework.signers import log_signers
 from crypto.signing import verify as verify_signature
 
 
@@ -72,12 +73,24 @@ def export(org: str, to: Path) -> None:
 
 @audit.command(help="Imprime le dernier point de contrôle signé du journal de l’organisation ORG.")
 @click.argument("org")
-def checkpoint(org: str) -> None:
-    async def run(_settings: Settings, database: Database) -> str:
-        _, log = await find_log(database, org)
-        return await database.snapshot(lambda connection: latest_checkpoint(connection, log.bytes), log)
+@click.option("--page", type=click.Path(path_type=Path), help="Fichier neuf (.pdf) d’une feuille à garder.")
+def checkpoint(org: str, page: Path | None) -> None:
+    async def run(settings: Settings, database: Database) -> tuple[str, VerificationKey]:
+        name, log = await find_log(database, org)
+        origin = Journal(name).origin(org if log.bytes != DEPLOYMENT_LOG else None)
+        # While one key replaces another both sign, and the old one is on paper already.
+        key = log_signers(settings.state_dir, log.bytes, origin)[0].key
+        note = await database.snapshot(lambda connection: latest_checkpoint(connection, log.bytes), log)
+        return note, key
 
-    click.echo(with_database(run), nl=False)
+    note, key = with_database(run)
+    click.echo(note, nl=False)
+    if page is not None:
+        # Here, and not above: `audit verify` need not wait until a typesetter is imported.
+        from casework.commands.checkpoint_pages import checkpoint_page
+
+        with new_file(page, "--page") as file:
+            file.write(checkpoint_page(note, key, Clock().now()))
 
 
 @audit.command(
