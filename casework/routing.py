@@ -5,7 +5,7 @@ Every route says who may use it, with `requires(…)` or `public(because=…)`; 
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
@@ -23,6 +23,7 @@ from casework.identity import idempotency, limits, sessions
 from casework.identity.limits import within_limits
 from casework.identity.sessions import PendingSession, Token
 from casework.journal import Who
+from casework.receipts import AWAITED, Receipted, await_receipt
 from casework.shreds import ShredMissing
 from crypto.errors import CryptoError
 from crypto.journal import source_hash
@@ -74,9 +75,12 @@ class Made(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Served:
+    """A rendered answer, and what it was rendered from, where a receipt may still come into it."""
+
     body: bytes
     status: int
     media_type: MediaType = MediaType.JSON
+    answer: object = None
 
 
 def deployment_of(request: Request[Any, Any, Any]) -> Deployment:
@@ -147,7 +151,7 @@ async def perform(
 
     def served(act: Act) -> Served | Problem:
         result = work(act)
-        return result if isinstance(result, Problem) else Served(_JSON.encode(result), status)
+        return result if isinstance(result, Problem) else _rendered(result, status)
 
     return await _serve(request, served)
 
@@ -177,7 +181,7 @@ async def perform_once(
 
         def served(act: Act) -> Served | Problem:
             made = work(act)
-            return made if isinstance(made, Problem) else Served(_JSON.encode(made.body), status)
+            return made if isinstance(made, Problem) else _rendered(made.body, status)
 
         return await _serve(request, served)
     # The version that a change starts from is part of what is asked for.
@@ -187,13 +191,13 @@ async def perform_once(
         use = idempotency.Use.of(act, request.method, request.url.path.lower(), key, asked)
         done = idempotency.claim(act, use)
         if done is not None:
-            return Served(_JSON.encode(again(act, done)), status)
+            return _rendered(again(act, done), status)
         made = work(act)
         if isinstance(made, Problem):
             idempotency.release(act, use)
             return made
         idempotency.settle(act, use, made.resource, status)
-        return Served(_JSON.encode(made.body), status)
+        return _rendered(made.body, status)
 
     return await _serve(request, once)
 
@@ -221,9 +225,9 @@ async def perform_prepared(
             token,
             circumstances,
             acts,
-            lambda act: Served(_JSON.encode(work(act, prepared)), 200),
+            lambda act: _rendered(work(act, prepared), 200),
         )
-    return _response(served)
+    return await _answered(request, acts[-1], served)
 
 
 async def _serve(request: Request[Any, Any, Any], work: Callable[[Act], Served | Problem]) -> Response[Any]:
@@ -235,7 +239,17 @@ async def _serve(request: Request[Any, Any, Any], work: Callable[[Act], Served |
         served = await _in_unit(deployment, token, circumstances, acts, work)
     if isinstance(served, Problem):
         raise served
-    return _response(served)
+    return await _answered(request, acts[-1], served)
+
+
+async def _answered(request: Request[Any, Any, Any], act: Act, served: Served) -> Response[Any]:
+    """What is sent, after the commit; of a high-value act once its entry, the last one, is covered."""
+    if act.receipts and request.route_handler.fn.__name__ in AWAITED:
+        receipt = await await_receipt(act.deployment, act.org_id, act.receipts[-1])
+        if isinstance(served.answer, Receipted):
+            served.answer.receipt = receipt
+            served = replace(served, body=_JSON.encode(served.answer))
+    return Response(content=served.body, status_code=served.status, media_type=served.media_type)
 
 
 @asynccontextmanager
@@ -252,8 +266,9 @@ async def _journaled(deployment: Deployment, acts: Sequence[Act]) -> AsyncIterat
         raise
 
 
-def _response(served: Served) -> Response[Any]:
-    return Response(content=served.body, status_code=served.status, media_type=served.media_type)
+def _rendered(answer: object, status: int) -> Served:
+    """Rendered within the unit: what cannot be said is not committed."""
+    return Served(_JSON.encode(answer), status, answer=answer)
 
 
 async def _in_unit(

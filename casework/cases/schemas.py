@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from casework.receipts import Receipted
 from policies.vocabulary import Group, Purpose, Status
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -127,7 +128,7 @@ class KeyRenewal(Struct, forbid_unknown_fields=True):
     reason: Reason = ""
 
 
-class RenewedKeys(Struct):
+class RenewedKeys(Receipted):
     """The groups that have a new key. Those that wait get theirs when a holder next opens or changes the case."""
 
     renewed: list[Group]
@@ -147,7 +148,7 @@ class Emergency(Struct, forbid_unknown_fields=True):
     reason: Reason = ""
 
 
-class BrokenGlass(Struct):
+class BrokenGlass(Receipted):
     expires_at: datetime
 
 
@@ -191,7 +192,7 @@ class Lifting(Struct, forbid_unknown_fields=True):
     reason: Reason = ""
 
 
-class Restriction(Struct, omit_defaults=True):
+class Restriction(Receipted, omit_defaults=True):
     """Who is named for a case. Who is `waiting` has other keys than she was named with: she must be named again.
 
     `dropped`: who was waiting when another was named or taken away, and is named no longer.

@@ -8,6 +8,7 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from casework.cases.schemas import Line, Prose
+from casework.receipts import Receipted
 
 # What must have been done before anything is recorded; the service itself names what was not.
 Done = Annotated[bool, Meta(extra_json_schema={"const": True})]
@@ -43,7 +44,7 @@ class NewConsent(Struct, forbid_unknown_fields=True):
     copy_given: bool | UnsetType = UNSET
 
 
-class ConsentRecorded(Struct):
+class ConsentRecorded(Receipted):
     consent_id: UUID
     state: str
     expires_at: datetime
@@ -53,7 +54,7 @@ class Withdrawal(Struct, forbid_unknown_fields=True):
     means: Means
 
 
-class Withdrawn(Struct):
+class Withdrawn(Receipted):
     """What the withdrawal did, said plainly: parts destroyed unopened, and whether anything may have been read."""
 
     effects: list[str]

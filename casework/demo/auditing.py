@@ -8,6 +8,8 @@ from typing import Any
 
 from audit.checkpoint import VerificationKey
 from audit.entry import Outcome
+from audit.errors import NoteRefused, ProofRefused
+from audit.receipt import verify_receipt
 from audit.verdict import Report
 from audit.verifier import Trust, verify_bundle
 from casework.demo.people import Pause, Person
@@ -97,6 +99,15 @@ class Auditor:
             path = Path(folder) / "journal.zip"
             path.write_bytes(bundle)
             return verify_bundle(path, trust, verify)
+
+    def accepts(self, proof: str | None) -> bool:
+        """Whether a receipt proves its entry under the key printed when the organisation was founded."""
+        key = VerificationKey.parse(self.person.account.journal_key)
+        try:
+            verify_receipt(proof or "", None, [key], verify)
+        except (ProofRefused, NoteRefused):
+            return False
+        return True
 
     async def _look(self, wanted: Sequence[Expected]) -> list[dict[str, Any]]:
         items = [item for item in await self._newest() if item["index"] > self.seen]

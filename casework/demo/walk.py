@@ -297,6 +297,8 @@ class _Walk:
         receipt = result.get("receipt") if isinstance(result, dict) else None
         if receipt is not None:
             _require(receipt["entry"] in {one.id for one in found}, "le reçu n’est pas au journal")
+            auditor = self._auditors[receipt["log"].rpartition("/")[2]]
+            _require(auditor.accepts(receipt["proof"]), "le reçu n’est pas prouvé")
         return result
 
     async def _attempt(self, words: str, act: Awaitable[T]) -> T:

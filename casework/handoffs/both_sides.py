@@ -10,7 +10,6 @@ from casework.column_types import Sealed
 from casework.columns import Column
 from casework.handoffs.envelopes import Handoff, find_handoff, not_now
 from casework.handoffs.moves import Move, apply_move
-from casework.handoffs.schemas import ReceiptView
 from casework.handoffs.tables import handoff_side
 from casework.journal import Deed, Who
 from casework.organisations.partners import Partner, partner_slugs
@@ -37,13 +36,12 @@ def make_move(act: Act, found: Handoff, action: Action, move: Move) -> None:
         raise not_now(found, action, "consent_not_live")
 
 
-def record_both(act: Act, found: Handoff, deed: Deed, told: str | None) -> ReceiptView:
+def record_both(act: Act, found: Handoff, deed: Deed, told: str | None) -> None:
     """Journal a deed here and, as `told`, in the partner's log, under one common id."""
     common = uuid4()
-    receipt = act.record(replace(deed, id=common))
+    act.record(replace(deed, id=common))
     if told is not None:
         tell_partner(act, found, told, common)
-    return ReceiptView(receipt.log, receipt.entry)
 
 
 def tell_partner(act: Act, found: Handoff, action: str, common: UUID) -> None:
@@ -75,9 +73,3 @@ def keep(act: Act, handoff_id: UUID, **values: Sealed) -> None:
         .where(handoff_side.c.org_id == act.org_id, handoff_side.c.id == handoff_id)
         .values(values)
     )
-
-
-def receipt_of(act: Act, handoff_id: UUID, action: str) -> ReceiptView:
-    """A replayed move is journaled again, as a read, and that entry is its receipt."""
-    receipt = act.record(Deed(action, handoff=handoff_id))
-    return ReceiptView(receipt.log, receipt.entry)

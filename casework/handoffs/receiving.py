@@ -14,7 +14,6 @@ from casework.handoffs.both_sides import (
     find,
     keep,
     make_move,
-    receipt_of,
     record_both,
     seal_to_own,
     seal_to_partner,
@@ -60,7 +59,7 @@ def accept(act: Act, handoff_id: UUID, acceptance: Acceptance) -> Accepted:
     assign_members(act, case_id, members)
     keep(act, handoff_id, case_sealed=seal_to_own(act, Column.HANDOFF_CASE, handoff_id, case_id.bytes))
     act.unit.touched()
-    receipt = record_both(
+    record_both(
         act,
         found,
         Deed(
@@ -72,7 +71,7 @@ def accept(act: Act, handoff_id: UUID, acceptance: Acceptance) -> Accepted:
         ),
         "handoff.accepted",
     )
-    return Accepted(case_id, receipt)
+    return Accepted(case_id)
 
 
 def refuse(act: Act, handoff_id: UUID, refusal: Refusal) -> Moved:
@@ -116,7 +115,8 @@ def review_acceptance(act: Act, handoff_id: UUID) -> Accepted:
     require(act, found, Action.HANDOFF_READ)
     if found.case_id is None:
         raise Conflict("wrong_state")
-    return Accepted(found.case_id, receipt_of(act, handoff_id, "handoff.read"))
+    act.record(Deed("handoff.read", handoff=handoff_id))
+    return Accepted(found.case_id)
 
 
 def _is_offered(act: Act, found: Handoff, looked: Locked | None) -> bool:

@@ -8,6 +8,7 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from casework.cases.schemas import Line
+from casework.receipts import Receipted
 from policies.vocabulary import Group, Purpose, Stage
 
 
@@ -74,23 +75,16 @@ class Draft(Struct):
     preview: dict[Group, PreviewGroup]
 
 
-class ReceiptView(Struct):
-    log: str
-    entry: str
-
-
-class Sent(Struct):
+class Sent(Receipted):
     state: Stage
-    receipt: ReceiptView
 
 
 class Acceptance(Struct, forbid_unknown_fields=True):
     members: list[UUID] | UnsetType = UNSET
 
 
-class Accepted(Struct):
+class Accepted(Receipted):
     case_id: UUID
-    receipt: ReceiptView
 
 
 class Refusal(Struct, forbid_unknown_fields=True):
@@ -102,7 +96,7 @@ class Outcome(Struct, forbid_unknown_fields=True):
     state: Literal["scheduled", "attended", "no_show", "completed"]
 
 
-class Moved(Struct):
+class Moved(Receipted):
     state: Stage
 
 

@@ -11,7 +11,7 @@ from casework.columns import Column
 from casework.consents.service import Consent, consent_of
 from casework.errors import NotNow
 from casework.follow_ups.service import versions_now
-from casework.handoffs.both_sides import find, make_move, receipt_of, record_both, seal_to_partner
+from casework.handoffs.both_sides import find, make_move, record_both, seal_to_partner
 from casework.handoffs.drafting import FrozenGroup, SealedHeader, frozen_groups
 from casework.handoffs.envelopes import Handoff, consent_facts, not_now, require, require_readable
 from casework.handoffs.moves import Delivery, Move, Part
@@ -62,7 +62,7 @@ def send(act: Act, handoff_id: UUID) -> Sent:
         parts=parts,
     )
     make_move(act, found, Action.HANDOFF_SEND, Move(Stage.SENT, delivery=delivery))
-    receipt = record_both(
+    record_both(
         act,
         found,
         Deed(
@@ -75,14 +75,15 @@ def send(act: Act, handoff_id: UUID) -> Sent:
         ),
         "handoff.arrive",
     )
-    return Sent(Stage.SENT, receipt)
+    return Sent(Stage.SENT)
 
 
 def review_sending(act: Act, handoff_id: UUID) -> Sent:
     """What `send` answered, rebuilt for a replay."""
     found = find(act, handoff_id, Action.HANDOFF_SEND)
     require(act, found, Action.HANDOFF_READ)
-    return Sent(found.stage, receipt_of(act, handoff_id, "handoff.read"))
+    act.record(Deed("handoff.read", handoff=handoff_id))
+    return Sent(found.stage)
 
 
 def _frozen(act: Act, opened: OpenedCase, found: Handoff) -> tuple[SealedHeader, dict[Group, FrozenGroup]]:

@@ -7,6 +7,7 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from casework.identity.schemas import Login, Password, Reason
+from casework.receipts import Receipted
 from casework.unshown import Unshown
 
 # Eight words and what people put between them.
@@ -47,11 +48,11 @@ class WordsHeard(Unshown, Struct, forbid_unknown_fields=True):
     words: HeardWords
 
 
-class RenewalConfirmed(Struct):
+class RenewalConfirmed(Receipted):
     member_id: UUID
 
 
-class Granted(Struct):
+class Granted(Receipted):
     """The compartments that she holds now of those that the policies derive for her, and those that still wait."""
 
     granted: list[str]

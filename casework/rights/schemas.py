@@ -7,6 +7,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from casework.receipts import Receipted
 from casework.rights.states import Basis, Ground, State
 
 Reason = Annotated[str, Meta(min_length=1, max_length=2_000)]
@@ -35,7 +36,7 @@ class Refusal(Struct, forbid_unknown_fields=True):
     until: datetime | UnsetType = UNSET
 
 
-class RequestView(Struct, kw_only=True):
+class RequestView(Receipted, kw_only=True):
     """`case_id` until the erasure is complete; `reason` until then, for whoever holds the journal's key."""
 
     id: UUID

@@ -30,6 +30,7 @@ from tests.casework.story import (
     agree,
     content,
     denials,
+    done,
     draft,
     entries_of,
     hand_over,
@@ -98,7 +99,7 @@ async def test_a_copy_from_before_opens_nothing_with_what_is_there_now_nor_old_k
     before = await _everything_of(social, case)
     old_rows = await _rows(centre, case)
     old_halves = await centre.act(social, lambda act: _halves_of(act, case))
-    assert await _renew(supervisor, case) == {"renewed": HERS, "waiting": OTHERS}
+    assert done(await _renew(supervisor, case)) == {"renewed": HERS, "waiting": OTHERS}
     # Sessions that were open read on, and give their own groups new keys by it.
     assert await _everything_of(social, case) == before
     psychologist = await centre.sign_in("avec.psychologist")
@@ -190,9 +191,9 @@ async def test_what_the_asker_does_not_hold_is_renewed_by_whoever_opens_or_chang
     rows = await _rows(centre, case)
     assert [group for group, row in rows.items() if row.half > row.dek_generation] == OTHERS
     # Asked again under the same key it says what is true by now, and renews nothing.
-    assert await _renew(supervisor, case, **once) == {"renewed": HERS, "waiting": OTHERS}
+    assert done(await _renew(supervisor, case, **once)) == {"renewed": HERS, "waiting": OTHERS}
     await note(psychologist, case, "suivi_psychologique", "health")
-    assert await _renew(supervisor, case, **once) == {"renewed": [*Group], "waiting": []}
+    assert done(await _renew(supervisor, case, **once)) == {"renewed": [*Group], "waiting": []}
     rows = await _rows(centre, case)
     assert {group: row.half for group, row in rows.items()} == {**dict.fromkeys(HERS, 2), "health": 3}
     assert len((await psychologist.get(f"/cases/{case}/follow-ups"))["items"]) == 3

@@ -8,6 +8,7 @@ from tests.casework.story import (
     accept,
     content,
     denials,
+    done,
     draft,
     entries_of,
     hand_over,
@@ -141,7 +142,7 @@ async def test_fewer_than_two_are_never_named(centre: Centre) -> None:
     await social.refused("DELETE", f"{path}/members/{uuid4()}", 404, "not_found")
     await social.refused("PUT", f"{path}/members/{custodian}", 422, "bad_input")
     # To name somebody who is named already changes nothing, herself included.
-    assert await name(social, case, "avec.social") == {"members": sorted([one, other]), "waiting": []}
+    assert done(await name(social, case, "avec.social")) == {"members": sorted([one, other]), "waiting": []}
     assert await social.get(path) == {"members": sorted([one, other]), "waiting": []}
     denied = [item["entry"]["reason"] for item in await denials(centre, "avec", "case.assign")]
     assert denied == ["not_found", "fewer_than_two", "not_restricted"]
@@ -241,7 +242,7 @@ async def test_the_officer_who_cannot_tell_which_case_it_became_is_shown_no_rece
 
 async def test_a_lifted_restriction_leaves_an_ordinary_case(centre: Centre) -> None:
     case, social, _ = await restricted_case(centre, "avec.social", "avec.jurist")
-    assert await lift(social, case) == {"members": [], "waiting": []}
+    assert done(await lift(social, case)) == {"members": [], "waiting": []}
     supervisor = await centre.sign_in("avec.supervisor", step_up=True)
     assert (await supervisor.get(f"/cases/{case}"))["groups"]["social"] == content("social")
     assert [item["identity"] for item in (await supervisor.get("/cases"))["items"]] == [content("identity")]

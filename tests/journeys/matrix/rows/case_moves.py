@@ -99,7 +99,7 @@ ROWS = (
             **each(forbidden("case.break_glass"), Actor.WITHDRAWN_UNOPENED, Actor.WITHDRAWN_OPENED),
             Actor.ASSIGNED: allowed("case.break_glass", status=201),
         },
-        fields="expires_at",
+        fields="expires_at receipt",
         cast={Actor.PARTNER: "cidff.supervisor"},
     ),
     Row(

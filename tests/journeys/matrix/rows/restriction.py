@@ -81,7 +81,7 @@ ROWS = (
             **withdrawn(_OWN_CASE),
             Actor.ASSIGNED: forbidden("case.restrict"),
         },
-        fields="renewed waiting",
+        fields="renewed waiting receipt",
         spoils=Spoils.THE_THING,
     ),
     Row(
@@ -99,7 +99,7 @@ ROWS = (
             # The supervisor decides that a case is restricted; then the named members alone do.
             Actor.ASSIGNED: forbidden("case.restrict"),
         },
-        fields="members waiting",
+        fields="members waiting receipt",
         spoils=Spoils.THE_THING,
     ),
     Row(
@@ -122,7 +122,7 @@ ROWS = (
             **_closed_to(_HIDDEN, allowed("case.name")),
             **withdrawn(_OF_AN_ORDINARY_ONE),
         },
-        fields="members waiting",
+        fields="members waiting receipt",
         stage=Stage.RESTRICTED,
         spoils=Spoils.THE_THING,
     ),
@@ -135,7 +135,7 @@ ROWS = (
             **_closed_to(_HIDDEN, not_now("case.assign", "fewer_than_two")),
             **withdrawn(_OF_AN_ORDINARY_ONE),
         },
-        fields="members waiting",
+        fields="members waiting receipt",
         stage=Stage.RESTRICTED,
     ),
     Row(
@@ -146,7 +146,7 @@ ROWS = (
             **_closed_to(_HIDDEN, allowed("case.unrestrict")),
             **withdrawn(forbidden("case.restrict")),
         },
-        fields="members waiting",
+        fields="members waiting receipt",
         stage=Stage.RESTRICTED,
         spoils=Spoils.THE_THING,
     ),

@@ -115,7 +115,7 @@ ROWS = (
         "/api/v1/rights-requests/{request_id:uuid}/approval",
         _approve,
         _decided(allowed("erasure.approve", "erasure.complete")),
-        fields=_SHOWN,
+        fields=f"{_SHOWN} receipt",
         stage=Stage.ERASURE_PREPARED,
         spoils=Spoils.THE_THING,
     ),
