@@ -8,6 +8,7 @@ from litestar import Litestar, Request, Response
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ControllerRouterHandler
 
+from casework.audit_review.ledger_routes import ROUTES as LEDGER
 from casework.audit_review.routes import ROUTES as AUDIT_REVIEW
 from casework.cases.restriction_routes import ROUTES as RESTRICTION
 from casework.cases.routes import ROUTES as CASES
@@ -46,6 +47,7 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     *HANDOFFS,
     *RIGHTS,
     *AUDIT_REVIEW,
+    *LEDGER,
     *API_PAGE,
     *HEALTH,
 )

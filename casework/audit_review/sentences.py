@@ -113,9 +113,20 @@ def sentence(entry: Entry, slug: str, name: str) -> str:
     return f"{who} n’a pas pu {infinitive}{_why(entry)}."
 
 
-def ground_in_words(entry: Entry) -> str:
-    """On what an allowed act rested; empty where no words say it."""
-    return _ground(entry)
+def did_to_her(entry: Entry) -> str | None:
+    """What an allowed act did with a person's file, said to herself; None where it did nothing with her data.
+
+    An act of another version of the program is told by its code: nothing is kept from her.
+    """
+    try:
+        act = act_of(entry.action)
+    except UnknownAct:
+        return f"a fait « {entry.action} »"
+    if act.kind is Kind.OTHER:
+        return None
+    hers = {"dossier": "votre dossier", "du_dossier": "de votre dossier", "au_dossier": "à votre dossier"}
+    said = act.did.format_map({**_places(entry, act), **hers})
+    return f"{said} en accès d’urgence" if entry.basis.glass is not None else said
 
 
 def _who(entry: Entry, slug: str, name: str) -> str:

@@ -57,6 +57,8 @@ LINKS: Final[dict[str, tuple[Link, ...]]] = {
             "renew_keys",
             "write_note",
             "list_notes",
+            "view_ledger",
+            "print_ledger",
         ),
         Link("prepare_erasure", {}, {"kind": "erasure", "case_id": _ID}),
     ),

@@ -41,6 +41,8 @@ MAY: Final[Mapping[str, str]] = {
     "read_proof": AUDITOR,
     "export_bundle": AUDITOR,
     "export_entries": AUDITOR,
+    "view_ledger": "avec.dpo",
+    "print_ledger": "avec.dpo",
 }
 OTHERS: Final = (WORKER, SUPERVISOR, "avec.reception", AUDITOR, "avec.custodian", "cidff.jurist")
 # One request in so many is somebody else's; one in so many is about something that is not there.

@@ -13,6 +13,7 @@ _ANY_READING: Final = frozenset({Action.CASE_LIST, *READ.values()})
 _ANY_RECORDING: Final = frozenset(RECORD.values())
 _ANY_AMENDING: Final = frozenset(AMEND.values())
 
+_LEDGER = frozenset({Action.CASE_EXPORT_PREPARE, Action.CASE_EXPORT_APPROVE})
 ROUTES: Final[dict[tuple[str, str], str | frozenset[Action]]] = {
     ("POST", "/api/v1/sessions"): PUBLIC,
     ("POST", "/api/v1/sessions/current/second-factor"): PUBLIC,
@@ -85,6 +86,8 @@ ROUTES: Final[dict[tuple[str, str], str | frozenset[Action]]] = {
     ("GET", "/api/v1/journal/entries/{entry_id:uuid}/proof"): frozenset({Action.JOURNAL_VERIFY}),
     ("GET", "/api/v1/journal/bundle"): frozenset({Action.JOURNAL_VERIFY}),
     ("GET", "/api/v1/journal/export"): frozenset({Action.JOURNAL_READ}),
+    ("GET", "/api/v1/cases/{case_id:uuid}/ledger"): _LEDGER,
+    ("GET", "/api/v1/cases/{case_id:uuid}/ledger.pdf"): _LEDGER,
     ("GET", "/static/{path:path}"): PUBLIC,
     ("GET", "/health/live"): PUBLIC,
     ("GET", "/health/ready"): PUBLIC,

@@ -1,5 +1,7 @@
 """`/api/v1/journal`. Those of other organisations are auditors here: each reads one journal, her own."""
 
+from collections.abc import Callable
+
 from tests.journeys.matrix.actors import Actor, Things
 from tests.journeys.matrix.cells import (
     ANONYMOUS,
@@ -21,6 +23,25 @@ _NO_NAME = "a checkpoint and a proof are hashes: they say nothing of anybody"
 
 def _entries(at: Things) -> Call:
     return Call("/api/v1/journal/entries", params={"case": at.case})
+
+
+# The ledger is for a rights request; to the officer, who opens no case, it is part of answering one.
+_FOR_HER = {"Casework-Purpose": "rights_request"}
+_LEDGER = {
+    **ANONYMOUS,
+    Actor.RECEPTION: forbidden("case.export_prepare"),
+    Actor.DPO: allowed("case.ledger"),
+    **each(
+        hidden("case.ledger"), Actor.UNASSIGNED, Actor.AUDITOR, Actor.CUSTODIAN, Actor.FOREIGN, Actor.PARTNER
+    ),
+    Actor.SUPERVISOR: forbidden("case.export_prepare"),
+    **each(allowed("case.ledger"), Actor.WITHDRAWN_SENDER, Actor.WITHDRAWN_UNOPENED, Actor.WITHDRAWN_OPENED),
+    Actor.ASSIGNED: allowed("case.ledger"),
+}
+
+
+def _ledger(ending: str) -> Callable[[Things], Call]:
+    return lambda at: Call(f"/api/v1/cases/{at.case}/ledger{ending}", headers=_FOR_HER)
 
 
 def _proof(at: Things) -> Call:
@@ -101,4 +122,13 @@ ROWS = (
         },
         cast=_AUDITORS,
     ),
+    Row(
+        "GET",
+        "/api/v1/cases/{case_id:uuid}/ledger",
+        _ledger(""),
+        _LEDGER,
+        # Nothing is integrated here: what its lines are of stands in the tests of the ledger.
+        fields="case_id organisation made_at kept_months warning lines",
+    ),
+    Row("GET", "/api/v1/cases/{case_id:uuid}/ledger.pdf", _ledger(".pdf"), _LEDGER),
 )
