@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench import blocks, verifying
+from bench import blocks, verifying, writing
 from bench.actions import ACTIONS, Asker
 from bench.chart import draw
 from bench.contestants import Engine, Postgres, Sqlite, contestants
@@ -29,6 +29,7 @@ ROOT = Path(__file__).parents[1]
 README, CHART, RESULTS = ROOT / "README.md", ROOT / "docs" / "bench.svg", ROOT / "bench" / "results.json"
 BLOCKS = ROOT / "bench" / "blocks.json"
 VERIFYING = ROOT / "bench" / "verifying.json"
+WRITING = ROOT / "bench" / "writing.json"
 _PROFILED = ("open", "list", "save")
 
 
@@ -39,12 +40,18 @@ def main() -> None:
     )
     parser.add_argument("--blocks", action="store_true", help="the building blocks alone: half a minute")
     parser.add_argument("--verifying", action="store_true", help="verifying a journal alone: five minutes")
+    parser.add_argument(
+        "--writing", action="store_true", help="writing to the journal alone, on PostgreSQL: two minutes"
+    )
     options = parser.parse_args()
     if options.blocks:
         measure_blocks()
         return
     if options.verifying:
         measure_verifying()
+        return
+    if options.writing:
+        measure_writing()
         return
     quick = options.quick
     folder = Path(tempfile.mkdtemp(prefix="casework-bench-"))
@@ -59,6 +66,7 @@ def main() -> None:
         write(results)
         measure_blocks()
         measure_verifying()
+        measure_writing()
 
 
 def measure_verifying() -> None:
@@ -67,6 +75,26 @@ def measure_verifying() -> None:
     print(verifying.section(found))
     VERIFYING.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
     README.write_text(insert(README.read_text("utf-8"), verifying.section(found), verifying.MARKERS), "utf-8")
+
+
+def measure_writing() -> None:
+    """Measure writing to the journal, and put it between its own markers into README."""
+    binaries = find_binaries()
+    if binaries is None:
+        print("SKIPPED, NOT MEASURED: PostgreSQL, of which no binaries were found", flush=True)
+        return
+    folder = Path(tempfile.mkdtemp(prefix="casework-bench-"))
+    folder.chmod(0o711)
+    cluster = Cluster(binaries, folder)
+    try:
+        machine = _machine("PostgreSQL " + cluster.sql("SHOW server_version").split()[0])
+        found = asyncio.run(writing.measure(cluster, folder, machine, datetime.now(UTC)))
+    finally:
+        cluster.stop()
+        shutil.rmtree(folder)
+    print(writing.section(found))
+    WRITING.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
+    README.write_text(insert(README.read_text("utf-8"), writing.section(found), writing.MARKERS), "utf-8")
 
 
 def measure_blocks() -> None:
