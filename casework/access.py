@@ -6,6 +6,7 @@ before decryption, and what it holds no key for could not be decrypted by any po
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ import msgspec
 import structlog
 from sqlalchemy import select, update
 
-from casework import candidates, case_queries, packets, rekeying, restrictions
+from casework import candidates, case_queries, packets, rekeying, relations, restrictions
 from casework.act import Act, refusal
 from casework.alerts import AlertKind, alert
 from casework.case_queries import COUNT_CAP
@@ -23,8 +24,8 @@ from casework.columns import Column
 from casework.errors import MissingKey, NotFound
 from casework.facts import facts_of_row
 from casework.journal import Deed, Touched
-from casework.loaded_case import LEGAL_NAME, LoadedCase
-from casework.shreds import PSEUDONYM, ShredMissing, half_purpose
+from casework.loaded_case import LEGAL_NAME, LoadedCase, half_purposes
+from casework.shreds import PSEUDONYM, ShredMissing
 from crypto.dek import CaseKey, dek_row_is_dropped, dek_row_key_number, unwrap_dek
 from crypto.drop import is_drop_envelope, seal_to_drop
 from crypto.errors import CryptoError
@@ -42,7 +43,6 @@ log = structlog.get_logger(__name__)
 
 Content = dict[str, Any]
 _CONTENT = msgspec.json.Decoder(Content)
-_FIRST_HALVES = {group: str(group) for group in Group}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +120,16 @@ class ChangingCase:
             raise MissingKey
         record = _open(self._act, key, old, sealed, _keep_none) | (over or {})
         return Sealed(seal_frame(key, new, msgspec.json.encode(record)))
+
+    def relate(self, group: Group, version: int, content: Content) -> None:
+        """Have relation flags told of what was written of a group; a civil status that stays is read for it."""
+        row = self.loaded.groups[group]
+        written = dict(content)
+        key = _case_key(self._act, self.loaded, group)
+        if row.legal_name is not None and LEGAL_NAME not in written and key is not None:
+            place = Column.CASE_LEGAL_NAME.place(self._act.org_id, row.id, row.version)
+            written |= _open(self._act, key, place, row.legal_name, _keep_none)
+        relations.relate(self._act, self.id, self.loaded.pseudonym, (row.id, version), group, written)
 
     def renew_keys(self, named_part: Secret | None) -> frozenset[Group]:
         """Give every group a new half, and a new key where the session opens the old one: `rekeying.renew`."""
@@ -205,6 +215,9 @@ class Access:
             for group, key in keys.items()
             if contents
         }
+        if contents:
+            whole = partial(self._open_group, loaded, names_civil_status=True)
+            relations.catch_up(self._act, loaded, keys, whole)
         withheld = tuple(group for group in Group if group not in keys)
         return OpenedCase(loaded, opened, withheld, self._act, keys)
 
@@ -299,7 +312,7 @@ class Access:
         if not rows:
             raise NotFound("case.open", reason="not_found", tried={"case": str(case_id)})
         first, facts = rows[0], facts_of_row(rows[0])
-        purposes = _purposes(rows)
+        purposes = half_purposes(rows)
         shreds = act.deployment.shreds.of(act.org_id, [case_id], (PSEUDONYM, *purposes.values()))
         if len(shreds) <= len(purposes) and not act.decide_case(Action.CASE_LIST, facts).allowed:
             # What is missing of a case that she may not know of must not tell that it is there.
@@ -476,13 +489,6 @@ def _open(act: Act, key: CaseKey, place: Place, sealed: Sealed, store: Callable[
 
 def _keep_none(_frame: Sealed) -> None:
     """For a record that is about to be sealed anew anyway."""
-
-
-def _purposes(rows: Sequence[Any]) -> Mapping[Group, str]:
-    """Under which purpose each group's half is kept."""
-    if all(row.half == 1 for row in rows):
-        return _FIRST_HALVES
-    return {Group(row.compartment): half_purpose(row.compartment, row.half) for row in rows}
 
 
 def _shred(parts: Mapping[tuple[UUID, str], bytes], owner: UUID, purpose: str) -> bytes:

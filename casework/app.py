@@ -10,6 +10,7 @@ from litestar.types import ControllerRouterHandler
 
 from casework.audit_review.ledger_routes import ROUTES as LEDGER
 from casework.audit_review.routes import ROUTES as AUDIT_REVIEW
+from casework.cases.declaration_routes import ROUTES as DECLARATION
 from casework.cases.restriction_routes import ROUTES as RESTRICTION
 from casework.cases.routes import ROUTES as CASES
 from casework.deployment import Deployment
@@ -42,6 +43,7 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     *COMPARTMENTS,
     *CASES,
     *RESTRICTION,
+    *DECLARATION,
     *FOLLOW_UPS,
     *DRAFTS,
     *HANDOFFS,

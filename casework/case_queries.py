@@ -46,6 +46,7 @@ LOAD = HotStatement(
         case_group.c.version,
         case_group.c.frame,
         case_group.c.legal_name,
+        case_group.c.related,
         case_group.c.arrival,
     ).join_from(
         _CASE_ROW, case_group, and_(case_group.c.org_id == _ORG, case_group.c.case_id == _CASE_ROW.c.case_id)

@@ -76,6 +76,10 @@ class Sealed:
         raise TypeError("a sealed value is not pickled")
 
 
+# In a column's `info`: the compartment to whose drop key its values are sealed, where no column of the row says it.
+SEALED_TO = "sealed_to"
+
+
 class SealedBytes(TypeDecorator[Sealed]):
     """A column of sealed frames or envelopes: gives `Sealed`, never plain bytes."""
 

@@ -26,6 +26,9 @@ class Column(Enum):
     ERASURE_MOTIVE = (8, 1)
     ERASURE_CERTIFICATE = (8, 2)
     MEMBER_NOTE = (9, 1)
+    CASE_RELATION = (10, 1)
+    DECLARATION_TOKENS = (12, 1)
+    DECLARATION_WAITING = (12, 2)
 
     def __init__(self, table: int, column: int) -> None:
         self.table = table

@@ -28,7 +28,7 @@ from sqlalchemy import (
 from audit.log import details_begin_with
 from casework.alerts import AlertKind, alert
 from casework.cases.tables import case_group
-from casework.column_types import Id, Sealed, SealedBytes
+from casework.column_types import SEALED_TO, Id, Sealed, SealedBytes
 from casework.database import metadata
 from casework.journal import JOURNAL
 from casework.statements import HotStatement
@@ -108,13 +108,17 @@ def drop_key_is_needed(connection: Connection, org_id: UUID, compartment: str, n
     """Whether anything is still sealed to this drop key: a record, a key row, a handoff part, a journal's detail.
 
     Looks into every sealed column there is. Where a table does not say the compartment of its rows, what is sealed
-    to any compartment's key of this number counts.
+    to any compartment's key of this number counts, but for a column of which it is always the same.
     """
     headers = drop_headers(number)
     if compartment == JOURNAL and details_begin_with(connection, org_id.bytes, headers):
         return True
     for table in metadata.sorted_tables:
-        sealed = [column for column in table.c if isinstance(column.type, SealedBytes)]
+        sealed = [
+            column
+            for column in table.c
+            if isinstance(column.type, SealedBytes) and column.info.get(SEALED_TO, compartment) == compartment
+        ]
         if not sealed or "org_id" not in table.c:
             continue
         here = [table.c.org_id == org_id]

@@ -1,6 +1,6 @@
 """Reading and verifying the organisation's journal. Every reading is itself an entry."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +14,8 @@ from audit.errors import EntryNotFound, NothingPublished
 from audit.log import Filters, Integrated, entries, latest_checkpoint, prove_inclusion, sealed_detail
 from casework.access import Access
 from casework.act import Act
-from casework.audit_review.schemas import EntryPage, EntryView
+from casework.audit_review.relating import relations_of
+from casework.audit_review.schemas import EntryPage, EntryView, Related
 from casework.audit_review.sentences import sentence
 from casework.clock import microseconds
 from casework.column_types import Sealed
@@ -62,7 +63,7 @@ def read_entries(act: Act, search: Search, cursor: int | None, limit: int) -> En
     )
     name = organisation_name(act.unit.connection, act.org_id)
     return EntryPage(
-        [_view(act, name, integrated, opens_details) for integrated in found.entries],
+        _views(act, name, found.entries, opens_details=opens_details),
         str(found.cursor) if found.cursor is not None else None,
     )
 
@@ -127,7 +128,21 @@ def _newest_checkpoint(act: Act) -> str:
         raise Conflict("nothing_published") from None
 
 
-def _view(act: Act, name: str, integrated: Integrated, opens_details: bool) -> EntryView:
+def _views(act: Act, name: str, found: Sequence[Integrated], *, opens_details: bool) -> list[EntryView]:
+    if not opens_details:
+        return [_view(act, name, integrated, None, None) for integrated in found]
+    details = [_detail(act, act.unit.connection, integrated.entry.id) for integrated in found]
+    related = relations_of(act, list(zip([each.entry for each in found], details, strict=True)))
+    return [_view(act, name, *each) for each in zip(found, details, related, strict=True)]
+
+
+def _view(
+    act: Act,
+    name: str,
+    integrated: Integrated,
+    detail: Mapping[str, Any] | None,
+    related: list[Related] | None,
+) -> EntryView:
     entry = integrated.entry
     return EntryView(
         index=integrated.index,
@@ -137,7 +152,8 @@ def _view(act: Act, name: str, integrated: Integrated, opens_details: bool) -> E
         outcome=entry.outcome,
         sentence=sentence(entry, act.identity.slug, name),
         entry=msgspec.json.decode(integrated.raw),
-        detail=_detail(act, act.unit.connection, entry.id) if opens_details else None,
+        detail=detail,
+        relations=related,
     )
 
 

@@ -21,7 +21,7 @@ _BETWEEN_WORDS = re.compile(r"[^\w \x1e]|_")
 _MARKS = re.compile(
     "[\u0300-\u036f\u0591-\u05bd\u064b-\u065f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
 )
-_PARTICLES = frozenset({"D", "DE", "DES", "DU", "L", "LA", "LE"})
+PARTICLES = frozenset({"D", "DE", "DES", "DU", "L", "LA", "LE"})
 # What has no decomposition in Unicode; ß is SS in upper case already.
 _LIGATURES = {"Œ": "OE", "Æ": "AE", "Ø": "O", "Ł": "L", "Đ": "D"}
 # At most so many neighbours are tried as one word ("de la Tour", "Delatour").
@@ -160,7 +160,7 @@ def _join_neighbours(held: Sequence[list[str]], initials: Container[str]) -> Non
 
 def _without_particles(words: Sequence[str]) -> list[str]:
     # A name that is nothing but particles ("Le") is a name.
-    return [word for word in words if word not in _PARTICLES] or list(words)
+    return [word for word in words if word not in PARTICLES] or list(words)
 
 
 def _spans(count: int) -> list[tuple[int, int]]:

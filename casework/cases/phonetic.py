@@ -46,6 +46,8 @@ def sounds_of(words: Iterable[str]) -> dict[str, str]:
     All are rewritten as one text: rule by rule over thousands of words, one by one, takes ten times longer.
     """
     written = list(words)
+    if not written:
+        return {}
     text = "\n".join(written)
     for pattern, heard in _RULES:
         text = pattern.sub(heard, text)

@@ -253,6 +253,24 @@ class Reassigned(Struct):
     waiting: int
 
 
+class Declaration(Struct, forbid_unknown_fields=True):
+    """What a member says of herself, so that an auditor sees whose case she opened; each of it can be left out."""
+
+    first_name: Name | UnsetType = UNSET
+    family_name: Name | UnsetType = UNSET
+    former_names: Annotated[list[Name], Meta(max_length=4)] = msgspec.field(default_factory=list)
+    birth_date: date | UnsetType = UNSET
+    phones: Annotated[list[Line], Meta(max_length=4)] = msgspec.field(default_factory=list)
+    address: Line | UnsetType = UNSET
+
+
+class DeclarationKept(Struct):
+    """When she declared last; `waits`: until a colleague who holds the key next writes or opens a case."""
+
+    declared_at: datetime | None
+    waits: bool
+
+
 class Search(Struct, forbid_unknown_fields=True):
     """What is known of a person; at least one of the three."""
 

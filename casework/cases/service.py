@@ -28,6 +28,7 @@ from casework.ids import new_id
 from casework.journal import Deed, Touched
 from casework.loaded_case import LEGAL_NAME
 from casework.organisations.teams import existing_teams
+from casework.relations import relate
 from casework.shreds import PSEUDONYM
 from casework.statements import HotStatement
 from crypto.dek import CaseKey, NewDek, new_dek, new_dek_to_drop
@@ -141,8 +142,10 @@ def insert_case(
             for group in Group
         ],
     )
-    rows = tuple((ids[group].bytes, 1) for group in contents)
-    return pseudonym(halves.mapping_part, halves.shred_part), rows
+    person = pseudonym(halves.mapping_part, halves.shred_part)
+    for group, content in contents.items():
+        relate(act, case_id, person, (ids[group], 1), group, content)
+    return person, tuple((ids[group].bytes, 1) for group in contents)
 
 
 def view_case(act: Act, case_id: UUID) -> CaseView:
@@ -207,6 +210,7 @@ def change_group(
     act.unit.connection.execute(
         update(case_group).where(case_group.c.org_id == act.org_id, case_group.c.id == row.id).values(values)
     )
+    change.relate(group, following, msgspec.to_builtins(content))
     touch_case(act, case_id)
     change.record("case.record", [(row.id, following)], detail={"groups": [group]})
     return GroupChanged(following)

@@ -12,7 +12,7 @@ from sqlalchemy import (
     Table,
 )
 
-from casework.column_types import Id, Moment, SealedBytes
+from casework.column_types import SEALED_TO, Id, Moment, SealedBytes
 from casework.database import metadata
 
 case_file = Table(
@@ -51,11 +51,26 @@ case_group = Table(
     Column("frame", SealedBytes, nullable=True),
     # Of the identity group alone: civil status has a frame, and a permission, of its own.
     Column("legal_name", SealedBytes, nullable=True),
+    # At which version its marks in `case_relation` were made. Behind its version, a holder of `index` makes them.
+    Column("related", Integer, nullable=False, server_default="0"),
     # What an accepted handoff brought for this group, until the first authorised holder opens it.
     Column("arrival", SealedBytes, nullable=True),
     ForeignKeyConstraint(["org_id", "case_id"], ["case_file.org_id", "case_file.id"], ondelete="CASCADE"),
     # For what goes through one group of every case: else the other seven, with their frames, are read as well.
     Index("ix_case_group_compartment", "org_id", "compartment", "case_id"),
+)
+
+# What the auditor compares with members' declarations, sealed to the journal: one size, whatever it holds.
+case_relation = Table(
+    "case_relation",
+    metadata,
+    Column("org_id", Id, primary_key=True),
+    Column("case_id", Id, primary_key=True),
+    # Of which group: the row is sealed in another compartment than that.
+    Column("of_group", String(20), primary_key=True),
+    Column("sealed", SealedBytes, nullable=False, info={SEALED_TO: "journal"}),
+    ForeignKeyConstraint(["org_id", "case_id"], ["case_file.org_id", "case_file.id"], ondelete="CASCADE"),
+    CheckConstraint("of_group IN ('identity', 'contact')", name="of_group"),
 )
 
 assignment = Table(

@@ -14,7 +14,7 @@ from sqlalchemy import (
     Table,
 )
 
-from casework.column_types import Id, Moment, SealedBytes
+from casework.column_types import SEALED_TO, Id, Moment, SealedBytes
 from casework.database import NAMING_CONVENTION, metadata
 
 # One login of one organisation. A person of two organisations has two, kept apart.
@@ -60,6 +60,20 @@ membership = Table(
         "role IN ('worker', 'reception', 'supervisor', 'custodian', 'auditor', 'dpo')", name="role"
     ),
     Index("ix_membership_account", "org_id", "account_id"),
+)
+
+# What a member declared about herself: tokens for the auditor alone; until a holder of `index` made them, what they
+# are made of. Nobody keeps what she wrote.
+declaration = Table(
+    "declaration",
+    metadata,
+    Column("org_id", Id, primary_key=True),
+    Column("account_id", Id, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("declared_at", Moment, nullable=False),
+    Column("tokens", SealedBytes, nullable=True, info={SEALED_TO: "journal"}),
+    Column("waiting", SealedBytes, nullable=True, info={SEALED_TO: "index"}),
+    ForeignKeyConstraint(["org_id", "account_id"], ["account.org_id", "account.id"]),
 )
 
 # New keys or a new second factor of an account, until somebody who heard eight words confirms them.

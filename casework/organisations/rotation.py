@@ -37,7 +37,7 @@ from casework.organisations.key_acts import (
     open_account,
     record_refusal,
 )
-from casework.organisations.tables import drop_key, kek_recovery, key_grant
+from casework.organisations.tables import drop_key, kek_recovery, key_grant, relation_key
 from casework.rewrapping import (
     Batch,
     CompartmentKeys,
@@ -51,6 +51,8 @@ from crypto.directory_entries import CompartmentBody, KekRetiredBody
 from crypto.drop import DropPrivate, new_drop_key, unwrap_drop_private, wrap_drop_private
 from crypto.kek import Kek, new_kek
 from crypto.recovery import seal_kek_to_recovery
+from crypto.relation import unwrap_relation_key, wrap_relation_key, wrapping_number
+from policies.grants import INDEX
 from policies.vocabulary import Action
 
 # By then every process has long learnt the newer key (`casework.upkeep`), and nobody seals to the older one.
@@ -238,6 +240,8 @@ class _Rotation:
         keks = _keks(act, signer, compartment)
         current = keks.pop(act.directory.compartments[compartment].kek_no)
         drops = _move_drop_keys(unit.connection, current, keks)
+        if compartment == INDEX:
+            _move_relation_key(unit.connection, current, keks)
         batch = rewrap_batch(unit.connection, CompartmentKeys(self._org_id, current, keks, drops), after)
         if batch.moved:
             act.record("key.rewrap", signer, {"compartment": compartment}, count=batch.moved)
@@ -372,3 +376,13 @@ def _move_drop_keys(connection: Connection, current: Kek, older: Mapping[int, Ke
                 .values(kek_no=current.number, private=Sealed(wrap_drop_private(current, drop)))
             )
     return opened
+
+
+def _move_relation_key(connection: Connection, current: Kek, older: Mapping[int, Kek]) -> None:
+    """Wrap the key of relation tokens anew, where it is under an older KEK: the tokens stay as they are."""
+    this = relation_key.c.org_id == UUID(bytes=current.org)
+    wrapped = connection.execute(select(relation_key.c.wrapped).where(this)).scalar_one_or_none()
+    kek = older.get(wrapping_number(wrapped.blob)) if wrapped is not None else None
+    if wrapped is not None and kek is not None:
+        anew = Sealed(wrap_relation_key(current, unwrap_relation_key(kek, wrapped.blob)))
+        connection.execute(update(relation_key).where(this).values(wrapped=anew))

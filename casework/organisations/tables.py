@@ -90,6 +90,15 @@ kek_recovery = Table(
     ForeignKeyConstraint(["org_id"], ["organisation.id"]),
 )
 
+# The key of relation tokens, under the KEK of `index`; made by the first holder who needs it.
+relation_key = Table(
+    "relation_key",
+    metadata,
+    Column("org_id", Id, primary_key=True),
+    Column("wrapped", SealedBytes, nullable=False),
+    ForeignKeyConstraint(["org_id"], ["organisation.id"]),
+)
+
 # The reader's own row about another organisation: the root it compared, and the chain it last accepted.
 partner = Table(
     "partner",

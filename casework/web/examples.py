@@ -36,6 +36,16 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "example": {"words": "voyage noirceur genou régulier draper crevette zénith laisser"}
     },
     "grant_keys": {"example": {"words": "voyage noirceur genou régulier draper crevette zénith laisser"}},
+    "declare_oneself": {
+        "example": {
+            "first_name": "Inès",
+            "family_name": "Exemple-Autre",
+            "former_names": ["Ancien"],
+            "birth_date": "1988-04-12",
+            "phones": ["01 99 00 12 34"],
+            "address": "12 bis, rue des Exemples, 63000 Clermont-Ferrand",
+        }
+    },
     "rotate_own_keys": {"example": {"password": "phrase de passe inventée"}},
     "create_case": {
         "pseudonym": {"public": "seeking", "identity": {"name_in_use": "Mimosa", "anonymous": True}},

@@ -21,6 +21,7 @@ from casework.routing import decode_token
 from policies.vocabulary import Stage
 from tests.casework.administrator import Administrator
 from tests.casework.centre import PASSWORD, Centre, Client
+from tests.casework.story import follow_up
 
 T = TypeVar("T")
 
@@ -147,15 +148,9 @@ async def walled(centre: Centre) -> Walled:
         headers={"idempotency-key": "k"},
     )
     recorded = await social.post(
-        f"/cases/{case['id']}/follow-ups",
-        {
-            "type": "accompagnement_social",
-            "occurred_at": "2026-11-20T10:00:00Z",
-            "channel": "on_site",
-            "duration_minutes": 45,
-            "content": {"social": "Cherche un logement."},
-        },
+        f"/cases/{case['id']}/follow-ups", follow_up("accompagnement_social", "social")
     )
+    await social.request("PUT", "/me/declaration", 200, json={"family_name": "Exemple"})
     draft = await social.post(
         f"/cases/{case['id']}/handoffs",
         {

@@ -73,6 +73,12 @@ CLEAR_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "dek_generation": "which generation of the case's key: part of the place of its seal",
         "half": "which half in the shred store the key needs: the key is renewed where it is greater",
         "version": _VERSION,
+        "related": "at which version its marks were made: part of the place of their seal",
+    },
+    "case_relation": {
+        "org_id": _ORG,
+        "case_id": _CASE,
+        "of_group": "identity or contact: a row is there wherever that group has a content",
     },
     "case_team": {
         "org_id": _ORG,
@@ -220,6 +226,13 @@ CLEAR_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "written_at": _MADE_AT,
         "compartment": _COMPARTMENT,
     },
+    "declaration": {
+        "org_id": _ORG,
+        "account_id": "whose it is; that she declared something tells nothing of what",
+        "version": _VERSION,
+        "declared_at": "she is told when she declared last",
+    },
+    "relation_key": {"org_id": _ORG},
     "named_recovery": {"org_id": _ORG, "case_id": _CASE},
     "named_seal": {"org_id": _ORG, "case_id": _CASE, "member_id": _MEMBER},
     "organisation": {

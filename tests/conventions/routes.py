@@ -23,6 +23,8 @@ ROUTES: Final[dict[tuple[str, str], str | frozenset[Action]]] = {
     ("POST", "/api/v1/me/password"): SIGNED_IN,
     ("POST", "/api/v1/me/keys"): SIGNED_IN,
     ("GET", "/api/v1/me/words"): SIGNED_IN,
+    ("PUT", "/api/v1/me/declaration"): SIGNED_IN,
+    ("GET", "/api/v1/me/declaration"): SIGNED_IN,
     ("POST", "/api/v1/renewals"): PUBLIC,
     ("GET", "/api/v1/members"): frozenset({Action.CASE_ASSIGN, Action.MEMBER_MANAGE}),
     ("POST", "/api/v1/members/{member_id:uuid}/unlocking"): frozenset({Action.MEMBER_MANAGE}),

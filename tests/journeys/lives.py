@@ -178,6 +178,12 @@ def search_and_draft(life: Life) -> list[str]:
     """Look for somebody, and begin a text that is not saved; returns the routes that this service has not."""
     social, paths = life.member("avec.social"), life.paths()
     search, drafts = "/api/v1/search", "/api/v1/drafts/{draft_id}"
+    # Of one who holds the key of tokens, and of one whose declaration waits for her.
+    for member in (life.member("avec.custodian"), social):
+        names = {"first_name": life.canaries.text(), "family_name": life.canaries.text()}
+        address = {"address": f"12 rue {life.canaries.word()} 63000"}
+        member.ask("PUT", "/me/declaration", 200, {**names, **address, "birth_date": "1988-04-12"})
+        member.ask("PUT", "/me/declaration", 422, {"phones": [life.canaries.word()]})
     if search in paths:
         social.post("/search", {"name": life.canaries.text(100)}, 200)
         # What is no number is refused, and stands nowhere either.

@@ -164,6 +164,23 @@ def _details(loot: Loot, keys: Keys) -> Iterator[Record]:
         yield from _record(keys, row, "sealed", "journal", None, place)
 
 
+def _marks(loot: Loot, keys: Keys) -> Iterator[Record]:
+    rows = {(row.case_id, row.compartment): row for row in loot.table("case_group")}
+    for row in loot.table("case_relation"):
+        of = rows[row.case_id, row.of_group]
+        place = Column.CASE_RELATION.place(row.org_id, of.id, of.related)
+        yield from _record(keys, row, "sealed", "journal", None, place)
+
+
+def _declaration_column(name: str, column: Column, group: str) -> Callable[[Loot, Keys], Iterator[Record]]:
+    def opener(loot: Loot, keys: Keys) -> Iterator[Record]:
+        for row in loot.table("declaration"):
+            place = column.place(row.org_id, row.account_id, row.version)
+            yield from _record(keys, row, name, group, None, place)
+
+    return opener
+
+
 def _drafts(loot: Loot, keys: Keys) -> Iterator[Record]:
     """Hers alone: what the daily key of their author opens, and no compartment's."""
     for row in loot.table("draft"):
@@ -208,6 +225,9 @@ OPENERS: Mapping[tuple[str, str], Callable[[Loot, Keys], Iterator[Record]]] = {
     ("erasure", "motive"): _erasure_column("motive", Column.ERASURE_MOTIVE),
     ("erasure", "certificate"): _erasure_column("certificate", Column.ERASURE_CERTIFICATE),
     ("audit_detail", "sealed"): _details,
+    ("case_relation", "sealed"): _marks,
+    ("declaration", "tokens"): _declaration_column("tokens", Column.DECLARATION_TOKENS, "journal"),
+    ("declaration", "waiting"): _declaration_column("waiting", Column.DECLARATION_WAITING, "index"),
 }
 KEY_COLUMNS = {
     ("account", "totp_seed"),
@@ -224,4 +244,5 @@ KEY_COLUMNS = {
     ("case_group", "dek"),
     ("named_seal", "sealed"),
     ("named_recovery", "sealed"),
+    ("relation_key", "wrapped"),
 }

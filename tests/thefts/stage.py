@@ -51,6 +51,9 @@ async def prepare(centre: Centre) -> Stage:
     accepted, _ = await hand_over(social, case, "identity", "legal")
     await accept(jurist, accepted)
     await hand_over(social, case, "identity", "legal")
+    # Who holds no `index` last: her declaration waits.
+    for client in (social, await centre.sign_in("avec.custodian")):
+        await client.request("PUT", "/me/declaration", 200, json={"family_name": CANARY})
     await agree(social, await draft(social, case, "social"))
     unsaved = {"case_id": case, "content": {"social": told("social")}}
     await social.request("PUT", f"/drafts/{uuid4()}", 200, json=unsaved, headers={"if-none-match": "*"})

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tests.casework.centre import PASSWORD, Centre
+from tests.casework.centre import CANARY, PASSWORD, Centre
 from tests.thefts import loot
 from tests.thefts.opening import plunder
 from tests.thefts.stage import prepare
@@ -32,4 +32,8 @@ async def test_another_members_password_or_a_wrong_one_opens_nothing_of_hers(cen
     assert (haul.opened, haul.keys.keks) == ((), {})
     haul = plunder(replace(stolen, secrets=secrets, passwords={"avec.auditor": PASSWORD}))
     assert haul.compartments == {(centre.org("avec"), "journal")}
-    assert haul.columns == {"audit_detail.sealed"}
+    # Marks and tokens: that a member and the person of a case share something, and not what.
+    assert haul.columns == {"audit_detail.sealed", "case_relation.sealed", "declaration.tokens"}
+    assert CANARY.encode() not in b"".join(
+        one.record.text for one in haul.opened if one.column != "audit_detail.sealed"
+    )

@@ -22,7 +22,7 @@ from casework.organisations.holders import verified_directory
 from casework.organisations.joining import join
 from casework.organisations.key_acts import Credentials, KeyActFault, KeyActRefused
 from casework.organisations.rotation import REPLACED_FOR, Order, Rotated, rotate
-from casework.organisations.tables import drop_key, kek_recovery, key_directory, key_grant
+from casework.organisations.tables import drop_key, kek_recovery, key_directory, key_grant, relation_key
 from casework.routing import decode_token
 from casework.upkeep import sweep
 from crypto.dek import dek_row_is_dropped, dek_row_key_number
@@ -30,6 +30,7 @@ from crypto.directory import Directory
 from crypto.errors import DirectoryRefused, GrantRefused
 from crypto.grant import open_grant
 from crypto.password import FLOOR_PARAMS
+from crypto.relation import wrapping_number
 from policies.vocabulary import Profession, Role
 from tests.casework.centre import PASSWORD, Centre, Client
 from tests.casework.story import accept, content, entries_of, hand_over, open_case
@@ -379,3 +380,25 @@ async def test_a_partner_seals_to_the_newest_drop_key_without_a_new_card(centre:
     handoff, _ = await hand_over(social, case, "identity", "legal")
     arrived = await accept(jurist, handoff)
     assert (await jurist.get(f"/cases/{arrived}"))["groups"]["legal"] == content("legal")
+
+
+async def test_relation_flags_outlive_a_rotation_of_index_whose_old_key_opens_them_no_more(
+    centre: Centre,
+) -> None:
+    social = await centre.sign_in("avec.social")
+    await social.request("PUT", "/me/declaration", 200, json={"family_name": "Lefèvre"})
+    before = await open_case(social)
+    old = (await centre.dba(lambda connection: connection.execute(select(relation_key.c.wrapped)).one()))[0]
+    await renew(centre, "index")
+    new = (await centre.dba(lambda connection: connection.execute(select(relation_key.c.wrapped)).one()))[0]
+    assert (wrapping_number(old.blob), wrapping_number(new.blob)) == (1, 2)
+    body = {"public": "seeking", "identity": {"name_in_use": "Inès", "family_name": "Lefebvre-Lefèvre"}}
+    after = str((await social.post("/cases", body))["id"])
+    await social.patch(f"/cases/{before}/groups/identity", body["identity"], 1)
+    for case in (before, after):
+        (entry, *_) = await centre.journal("avec", case=case)
+        assert [each["relations"] for each in entry["relations"]] == [["same_surname"]]
+    # Without it the rotation moves what there is, and no relation key is made of nothing.
+    await centre.dba(lambda connection: connection.execute(delete(relation_key)))
+    await renew(centre, "index")
+    assert await centre.dba(lambda connection: connection.execute(select(relation_key)).all()) == []

@@ -174,6 +174,26 @@ ROWS = (
         fields="words",
     ),
     Row(
+        "PUT",
+        "/api/v1/me/declaration",
+        lambda _: Call("/api/v1/me/declaration", {"family_name": "Exemple"}),
+        {**ANONYMOUS, **members(_HER_OWN), Actor.ASSIGNED: allowed("member.declare")},
+        fields="declared_at waits",
+    ),
+    Row(
+        "GET",
+        "/api/v1/me/declaration",
+        lambda _: Call("/api/v1/me/declaration"),
+        {
+            **ANONYMOUS,
+            **members(_HER_OWN),
+            Actor.ASSIGNED: allowed(
+                because="it tells when she herself declared something, and nothing of what"
+            ),
+        },
+        fields="declared_at waits",
+    ),
+    Row(
         "POST",
         "/api/v1/renewals",
         _take_up,

@@ -65,7 +65,7 @@ ROWS = (
         },
         fields=(
             "items next items.index items.id items.time items.action items.outcome items.sentence items.entry"
-            " items.detail"
+            " items.detail items.relations"
         ),
         cast=_AUDITORS,
     ),
