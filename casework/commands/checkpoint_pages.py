@@ -1,4 +1,4 @@
-"""What anchors a journal outside this machine for nothing: its checkpoint of the day on paper, or as a mail."""
+"""What anchors a journal outside this machine for nothing: its checkpoint of the day on paper."""
 
 import json
 from datetime import datetime
@@ -42,14 +42,3 @@ def checkpoint_page(note: str, key: VerificationKey, now: datetime) -> bytes:
     )
     assert isinstance(made, bytes)  # a list of them for other formats
     return made
-
-
-def daily_mail(note: str, now: datetime) -> str:
-    """The text of the daily mail: origin, size, root and the signed note. Nothing of a person."""
-    head = parse_checkpoint(note).checkpoint
-    return (
-        f"{_TITLE} {head.origin}, {now:%d/%m/%Y} (UTC)\n\n"
-        f"Écritures : {head.size}\nRacine : {fingerprint_words(head.root)}\n\n"
-        "Gardez ce message. Le point de contrôle signé, pour « casework audit verify --trusted » :\n\n"
-        f"{note}"
-    )
