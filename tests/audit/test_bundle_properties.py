@@ -94,8 +94,8 @@ def test_without_any_member_that_is_not_empty_it_is_not_valid(
 def full(journal: Journal) -> dict[str, bytes]:
     """A bundle in which every step finds something: a rotation, heartbeats, a detail, a roll-up."""
     testimony.beat(journal, 1, reason="started")
-    test_signing_keys.announce(journal)
     journal.successors = [test_signing_keys.NEW]
+    test_signing_keys.announce(journal)
     entry_id = testimony.with_detail(journal, b"une raison")
     testimony.beat(journal, 600)
     content = members(bundle_of(journal))

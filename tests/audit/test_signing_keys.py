@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from audit import integrator
 from audit.checkpoint import NoteSigner
 from audit.entry import Outcome
 from audit.verdict import CheckName, Verdict
@@ -16,6 +17,12 @@ from tests.audit.test_verifier_testimony import STRANGER, heads, judged
 @pytest.fixture
 def engine_name() -> str:
     return "sqlite"
+
+
+@pytest.fixture
+def lawless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An administrator runs an integrator of her own, which takes whatever an entry says about keys."""
+    monkeypatch.setattr(integrator, "require_own", lambda *_: None)
 
 
 NEW = NoteSigner(ORIGIN, Key(2))
@@ -40,8 +47,8 @@ def replace_set(journal: Journal, value: str) -> Any:
 def test_a_verifier_with_the_old_key_follows_a_rotation_to_its_end(journal: Journal) -> None:
     old = journal.signer
     journal.grow(2)
-    announce(journal)
     journal.successors = [NEW]
+    announce(journal)
     journal.grow(2)
     retire(journal, old)
     journal.integrate()
@@ -57,6 +64,7 @@ def test_a_verifier_with_the_old_key_follows_a_rotation_to_its_end(journal: Jour
     assert judged(journal, keys=(replace(STRANGER, name=ORIGIN).key,)).verdict is Verdict.INCONSISTENT
 
 
+@pytest.mark.usefixtures("lawless")
 def test_a_key_that_no_trusted_checkpoint_announced_signs_nothing(journal: Journal) -> None:
     """An administrator announces a key of her own in a tree that she signs herself."""
     journal.grow(2)
@@ -73,13 +81,16 @@ def test_a_key_that_no_trusted_checkpoint_announced_signs_nothing(journal: Journ
 
 def test_an_auditors_own_checkpoint_announces_a_key_too(journal: Journal) -> None:
     old = journal.signer
+    journal.successors = [NEW]
     announce(journal)
     (kept,) = heads(journal, 1)
-    journal.signer = NEW
+    journal.signer, journal.successors = NEW, []
     journal.grow(1)
-    assert judged(journal, keys=(old.key,), trusted=(kept,)).verdict is Verdict.VALID
+    for trusted, verdict in (((kept,), Verdict.VALID), ((), Verdict.INCONSISTENT)):
+        assert judged(journal, {"checkpoints": b""}, keys=(old.key,), trusted=trusted).verdict is verdict
 
 
+@pytest.mark.usefixtures("lawless")
 @pytest.mark.parametrize(
     "changes", [{"outcome": Outcome.FAILED}, {"basis": "null"}, {"action": "log.key_listed"}]
 )
@@ -96,8 +107,8 @@ def test_what_announces_no_key_announces_none(journal: Journal, changes: dict[st
 
 def test_a_checkpoint_that_only_the_retired_key_signed_is_a_fault(journal: Journal) -> None:
     old = journal.signer
-    announce(journal)
     journal.successors = [NEW]
+    announce(journal)
     retire(journal, old)
     journal.integrate()
     assert judged(journal, keys=(old.key,)).verdict is Verdict.VALID
@@ -108,6 +119,7 @@ def test_a_checkpoint_that_only_the_retired_key_signed_is_a_fault(journal: Journ
         assert (report.verdict, failed(report)) == (Verdict.INCONSISTENT, {CheckName.SIGNATURES})
 
 
+@pytest.mark.usefixtures("lawless")
 def test_a_key_that_is_retired_before_it_is_trusted_signs_nothing(journal: Journal) -> None:
     old = journal.signer
     basis = replace_set(journal, NEW.signer.public.hex())
