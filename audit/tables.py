@@ -90,7 +90,8 @@ subject = Table(
     _log(),
     Column("pseudonym", LargeBinary(32), primary_key=True),
     _index(),
-    Index("ix_audit_subject_idx", "log", "idx"),
+    # Whole: by (log, idx) alone SQLite would rather read every person of the log for each entry.
+    Index("ix_audit_subject_idx", "log", "idx", "pseudonym"),
 )
 
 # Full subtrees above the leaves, so that a proof or the next root costs a few rows.

@@ -294,6 +294,10 @@ class Access:
         """The names under which the journal knows these cases' persons; what was erased has none."""
         return list(candidates.pseudonyms(self._act, cases).values())
 
+    def every_pseudonym(self) -> dict[UUID, bytes]:
+        """As `pseudonyms_of`, of every case of the organisation, by case."""
+        return candidates.every_pseudonym(self._act)
+
     def facts_of(self, case_id: UUID) -> CaseFacts | None:
         """The facts of a case for the asker, and nothing else of it; None where it is not there."""
         row = case_queries.FACTS.row(self._act.unit.connection, self._values(case_id))

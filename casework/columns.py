@@ -27,6 +27,7 @@ class Column(Enum):
     ERASURE_CERTIFICATE = (8, 2)
     MEMBER_NOTE = (9, 1)
     CASE_RELATION = (10, 1)
+    REVIEW_NOTE = (11, 1)
     DECLARATION_TOKENS = (12, 1)
     DECLARATION_WAITING = (12, 2)
 

@@ -12,15 +12,25 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     FromClause,
+    Select,
     and_,
     bindparam,
     exists,
     false,
     not_,
+    null,
     or_,
+    select,
 )
 
-from casework.cases.tables import assignment, break_glass, case_conflict, case_file, case_team
+from casework.cases.tables import (
+    assignment,
+    break_glass,
+    case_conflict,
+    case_file,
+    case_team,
+    past_assignment,
+)
 from casework.column_types import Id, Moment
 from casework.organisations.tables import team_member
 from policies.facts import CaseFacts
@@ -49,6 +59,26 @@ def case_facts(
             break_glass, and_(break_glass.c.member_id == member_id, break_glass.c.expires_at > now)
         ),
     }
+
+
+def ties(org_id: UUID, fact: Fact) -> tuple[Select[Any], ...]:
+    """(case_id, member_id, since, until) of everybody for whom `mine` or `my_team` holds or held; None: no bound.
+
+    Of teams the tables keep no past: who belongs to one today is taken to have always done so.
+    """
+    unbounded = null().label("until")
+    if fact is Fact.MINE:
+        now, past = assignment.c, past_assignment.c
+        return (
+            select(now.case_id, now.member_id, now.since, unbounded).where(now.org_id == org_id),
+            select(past.case_id, past.member_id, past.since, past.until).where(past.org_id == org_id),
+        )
+    in_team = and_(team_member.c.org_id == case_team.c.org_id, team_member.c.team_id == case_team.c.team_id)
+    return (
+        select(case_team.c.case_id, team_member.c.member_id, null().label("since"), unbounded)
+        .join_from(case_team, team_member, in_team)
+        .where(case_team.c.org_id == org_id),
+    )
 
 
 def facts_of_row(row: Any) -> CaseFacts:

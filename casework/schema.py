@@ -7,6 +7,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import URL, Connection
 
+import casework.audit_review.tables
 import casework.cases.tables
 import casework.consents.tables
 import casework.drafts.tables
@@ -14,7 +15,7 @@ import casework.follow_ups.tables
 import casework.handoffs.tables
 import casework.identity.tables
 import casework.organisations.tables
-import casework.rights.tables  # noqa: F401 - these eight register every table
+import casework.rights.tables  # noqa: F401 - these nine register every table
 import migrations
 from casework import postgres, sqlite
 

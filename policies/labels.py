@@ -72,6 +72,7 @@ ACTIONS = {
     Action.JOURNAL_READ: "lire le journal",
     Action.JOURNAL_VERIFY: "vérifier le journal",
     Action.JOURNAL_DETAIL: "lire les motifs du journal",
+    Action.JOURNAL_REVIEW: "revoir les accès",
     Action.MEMBER_MANAGE: "gérer les comptes",
     Action.KEY_GRANT: "remettre une clé",
     Action.KEY_ROTATE: "renouveler les clés",

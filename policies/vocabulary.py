@@ -151,6 +151,7 @@ class Action(StrEnum):
     JOURNAL_READ = "journal.read"
     JOURNAL_VERIFY = "journal.verify"
     JOURNAL_DETAIL = "journal.detail"
+    JOURNAL_REVIEW = "journal.review"
     MEMBER_MANAGE = "member.manage"
     KEY_GRANT = "key.grant"
     KEY_ROTATE = "key.rotate"
@@ -174,6 +175,7 @@ ORG_ACTIONS = frozenset(
         Action.JOURNAL_READ,
         Action.JOURNAL_VERIFY,
         Action.JOURNAL_DETAIL,
+        Action.JOURNAL_REVIEW,
         Action.MEMBER_MANAGE,
         Action.KEY_GRANT,
         Action.KEY_ROTATE,

@@ -7,20 +7,28 @@ from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
-from litestar import Request, Response, get
+from litestar import Request, Response, get, post
 from litestar.enums import MediaType
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from audit.bundle import write_bundle
 from audit.entry import Outcome
 from casework.act import Act
-from casework.audit_review import service
+from casework.audit_review import findings, reviewing, service
 from casework.audit_review.exporting import Chosen, record_export, write_export
+from casework.audit_review.findings import Asked, Kind
 from casework.audit_review.formats import Format
-from casework.audit_review.schemas import EntryPage
+from casework.audit_review.schemas import (
+    EntryPage,
+    FindingPage,
+    NewReview,
+    ReviewPage,
+    ReviewView,
+    State,
+)
 from casework.errors import bad_field
 from casework.problems import conflicts
-from casework.routing import deployment_of, perform, perform_text, requires
+from casework.routing import Made, deployment_of, perform, perform_once, perform_text, requires
 from policies.vocabulary import Action
 
 AnyRequest = Request[Any, Any, Any]
@@ -135,10 +143,90 @@ def _search(
     since: datetime | None,
     until: datetime | None,
 ) -> service.Search:
-    for name, moment in (("from", since), ("to", until)):
-        if moment is not None and moment.tzinfo is None:
-            raise bad_field(name, "not_a_time")
+    _require_zones(since, until)
     return service.Search(case=case, member=member, action=action, outcome=outcome, since=since, until=until)
 
 
-ROUTES = (read_entries, read_checkpoint, read_proof, export_bundle, export_entries)
+@get("/api/v1/journal/unexplained", opt=requires(Action.JOURNAL_READ))
+async def list_unexplained(
+    request: AnyRequest,
+    only: Annotated[State | None, QueryParameter(name="state")] = None,
+    since: Since = None,
+    until: Until = None,
+    cursor: Annotated[int | None, QueryParameter(ge=0, le=LAST_INDEX)] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=service.PAGE_LIMIT)] = 50,
+) -> Response[FindingPage]:
+    """What members read of persons and nothing explains: one finding a member, person and day."""
+    return await _findings(request, Kind.UNEXPLAINED, only, (since, until), cursor, limit)
+
+
+@get("/api/v1/journal/findings", opt=requires(Action.JOURNAL_READ))
+async def list_findings(
+    request: AnyRequest,
+    kind: FromQuery[Kind],
+    only: Annotated[State | None, QueryParameter(name="state")] = None,
+    since: Since = None,
+    until: Until = None,
+    cursor: Annotated[int | None, QueryParameter(ge=0, le=LAST_INDEX)] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=service.PAGE_LIMIT)] = 50,
+) -> Response[FindingPage]:
+    """One of the lists of what is to be reviewed, newest first."""
+    return await _findings(request, kind, only, (since, until), cursor, limit)
+
+
+async def _findings(
+    request: AnyRequest,
+    kind: Kind,
+    only: State | None,
+    period: tuple[datetime | None, datetime | None],
+    cursor: int | None,
+    limit: int,
+) -> Response[FindingPage]:
+    _require_zones(*period)
+    asked = Asked(kind, *period, only)
+    return await perform(request, lambda act: findings.list_findings(act, asked, cursor, limit))
+
+
+def _require_zones(since: datetime | None, until: datetime | None) -> None:
+    for name, moment in (("from", since), ("to", until)):
+        if moment is not None and moment.tzinfo is None:
+            raise bad_field(name, "not_a_time")
+
+
+@post(
+    "/api/v1/journal/reviews",
+    opt=requires(Action.JOURNAL_REVIEW),
+    responses=conflicts("second_reviewer_needed"),
+)
+async def record_review(request: AnyRequest, data: JSONBody[NewReview]) -> Response[ReviewView]:
+    """Record what was found of an entry; a misuse is confirmed by somebody else than who suspects it."""
+
+    def record(act: Act) -> Made[ReviewView]:
+        recorded = reviewing.record_review(act, data)
+        return Made(recorded.id, recorded)
+
+    return await perform_once(request, record, reviewing.view_recorded, status=201)
+
+
+@get("/api/v1/journal/reviews", opt=requires(Action.JOURNAL_READ))
+async def list_reviews(
+    request: AnyRequest,
+    entry: FromQuery[UUID | None] = None,
+    cursor: FromQuery[UUID | None] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=service.PAGE_LIMIT)] = 50,
+) -> Response[ReviewPage]:
+    """The reviews of the asker's organisation, newest first."""
+    return await perform(request, lambda act: reviewing.list_reviews(act, entry, cursor, limit))
+
+
+ROUTES = (
+    read_entries,
+    read_checkpoint,
+    read_proof,
+    export_bundle,
+    export_entries,
+    list_unexplained,
+    list_findings,
+    record_review,
+    list_reviews,
+)

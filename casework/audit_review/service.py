@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection
 
-from audit.entry import Outcome
+from audit.entry import Basis, Outcome
 from audit.errors import EntryNotFound, NothingPublished
 from audit.log import Filters, Integrated, entries, latest_checkpoint, prove_inclusion, sealed_detail
 from casework.access import Access
@@ -28,6 +28,7 @@ from policies.vocabulary import Action
 
 PAGE_LIMIT = 200
 _SALT = 32
+_CONSENT, _HANDOFF, _EMERGENCY = "Accord de la personne", "Relais", "Accès d’urgence"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,7 @@ def read_entries(act: Act, search: Search, cursor: int | None, limit: int) -> En
         cursor=cursor,
         limit=min(limit, PAGE_LIMIT),
     )
-    opens_details = act.engine.decide_org(act.asker, Action.JOURNAL_DETAIL, act.context).allowed
+    opens_details = may_open_details(act)
     act.record(
         Deed(
             "journal.read",
@@ -63,7 +64,7 @@ def read_entries(act: Act, search: Search, cursor: int | None, limit: int) -> En
     )
     name = organisation_name(act.unit.connection, act.org_id)
     return EntryPage(
-        _views(act, name, found.entries, opens_details=opens_details),
+        view_entries(act, name, found.entries, opens_details=opens_details),
         str(found.cursor) if found.cursor is not None else None,
     )
 
@@ -128,7 +129,12 @@ def _newest_checkpoint(act: Act) -> str:
         raise Conflict("nothing_published") from None
 
 
-def _views(act: Act, name: str, found: Sequence[Integrated], *, opens_details: bool) -> list[EntryView]:
+def may_open_details(act: Act) -> bool:
+    return act.engine.decide_org(act.asker, Action.JOURNAL_DETAIL, act.context).allowed
+
+
+def view_entries(act: Act, name: str, found: Sequence[Integrated], *, opens_details: bool) -> list[EntryView]:
+    """Entries as a reviewer of the organisation `name` reads them."""
     if not opens_details:
         return [_view(act, name, integrated, None, None) for integrated in found]
     details = [_detail(act, act.unit.connection, integrated.entry.id) for integrated in found]
@@ -151,10 +157,19 @@ def _view(
         action=entry.action,
         outcome=entry.outcome,
         sentence=sentence(entry, act.identity.slug, name),
+        grounds=_grounds(act, entry.basis),
         entry=msgspec.json.decode(integrated.raw),
         detail=detail,
         relations=related,
     )
+
+
+def _grounds(act: Act, basis: Basis) -> list[str]:
+    titles = {policy.id: policy.annotations["title"] for policy in act.engine.policies}
+    others = ((basis.consent, _CONSENT), (basis.handoff, _HANDOFF), (basis.glass, _EMERGENCY))
+    # A rule that is in force no more has its name alone.
+    named = [titles.get(policy, policy) for policy in basis.policies]
+    return named + [words for ground, words in others if ground is not None]
 
 
 def _detail(act: Act, connection: Connection, entry_id: str) -> Mapping[str, Any] | None:

@@ -13,6 +13,7 @@ from casework.cases.tables import (
     case_group,
     case_team,
     member_note,
+    past_assignment,
 )
 
 
@@ -34,11 +35,11 @@ def find_erasable(connection: Connection, org_id: UUID, case_id: UUID) -> Erased
     this = case_file.c.org_id == org_id, case_file.c.id == case_id
     if connection.execute(select(case_file.c.id).where(*this).with_for_update()).one_or_none() is None:
         return None
-    groups, assigned, teams, conflicts = (
+    groups, assigned, were_assigned, teams, conflicts = (
         connection.execute(
             select(func.count()).where(table.c.org_id == org_id, table.c.case_id == case_id)
         ).scalar_one()
-        for table in (case_group, assignment, case_team, case_conflict)
+        for table in (case_group, assignment, past_assignment, case_team, case_conflict)
     )
     glass = connection.execute(
         select(break_glass.c.id).where(break_glass.c.org_id == org_id, break_glass.c.case_id == case_id)
@@ -47,7 +48,8 @@ def find_erasable(connection: Connection, org_id: UUID, case_id: UUID) -> Erased
         select(member_note.c.id).where(member_note.c.org_id == org_id, member_note.c.case_id == case_id)
     ).scalars()
     ids = frozenset({case_id, *glass})
-    return ErasedCase(groups, assigned + teams + conflicts + len(ids) - 1, ids, frozenset(written))
+    near = assigned + were_assigned + teams + conflicts + len(ids) - 1
+    return ErasedCase(groups, near, ids, frozenset(written))
 
 
 def erase_case(connection: Connection, org_id: UUID, case_id: UUID) -> None:

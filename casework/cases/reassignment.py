@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, exists, func, insert, select, update
 
 from casework.access import Access
 from casework.act import Act, refusal
+from casework.cases.past import end_assignments
 from casework.cases.schemas import Reassigned, Reassignment
 from casework.cases.tables import assignment, case_conflict, case_file, case_team
 from casework.errors import bad_field
@@ -107,12 +108,12 @@ def _decide(act: Act, conditions: Sequence[ColumnElement[bool]]) -> tuple[list[U
 
 def _replace(act: Act, cases: Sequence[UUID], wanted: Reassignment) -> None:
     connection, org_id = act.unit.connection, act.org_id
-    connection.execute(
-        delete(assignment).where(
-            assignment.c.org_id == org_id,
-            assignment.c.case_id.in_(cases),
-            assignment.c.member_id == wanted.from_,
-        )
+    end_assignments(
+        connection,
+        assignment.c.org_id == org_id,
+        assignment.c.case_id.in_(cases),
+        assignment.c.member_id == wanted.from_,
+        now=act.unit.now,
     )
     for table, column, values, more in (
         (assignment, assignment.c.member_id, wanted.to, {"since": act.unit.now}),

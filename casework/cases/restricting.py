@@ -12,6 +12,7 @@ from sqlalchemy import delete, select, update
 
 from casework.access import Access, ChangingCase
 from casework.act import Act
+from casework.cases.past import end_assignments
 from casework.cases.schemas import NewRestriction, Restriction
 from casework.cases.service import assign_members
 from casework.cases.tables import assignment, case_file, case_team
@@ -210,7 +211,7 @@ def _assign(act: Act, case_id: UUID, members: set[UUID]) -> None:
     connection = act.unit.connection
     here = (assignment.c.org_id == act.org_id, assignment.c.case_id == case_id)
     there = set(connection.execute(select(assignment.c.member_id).where(*here)).scalars())
-    connection.execute(delete(assignment).where(*here, assignment.c.member_id.not_in(members)))
+    end_assignments(connection, *here, assignment.c.member_id.not_in(members), now=act.unit.now)
     connection.execute(
         delete(case_team).where(case_team.c.org_id == act.org_id, case_team.c.case_id == case_id)
     )

@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 
 from casework.access import Access, Content
 from casework.act import Act, refusal
+from casework.cases.past import end_assignments
 from casework.cases.schemas import (
     Assignments,
     CaseCreated,
@@ -233,13 +234,16 @@ def set_assignments(act: Act, case_id: UUID, wanted: Assignments) -> Assignments
         raise bad_field("members", "unknown_member")
     if set(wanted.teams) - existing_teams(act.unit.connection, act.org_id, wanted.teams):
         raise bad_field("teams", "unknown_team")
-    for table in (assignment, case_team):
-        act.unit.connection.execute(
-            delete(table).where(table.c.org_id == act.org_id, table.c.case_id == case_id)
-        )
-    assign_members(act, case_id, wanted.members)
+    connection = act.unit.connection
+    here = (assignment.c.org_id == act.org_id, assignment.c.case_id == case_id)
+    end_assignments(connection, *here, assignment.c.member_id.not_in(wanted.members), now=act.unit.now)
+    there = set(connection.execute(select(assignment.c.member_id).where(*here)).scalars())
+    assign_members(act, case_id, sorted(set(wanted.members) - there))
+    connection.execute(
+        delete(case_team).where(case_team.c.org_id == act.org_id, case_team.c.case_id == case_id)
+    )
     if wanted.teams:
-        act.unit.connection.execute(
+        connection.execute(
             insert(case_team),
             [
                 {"org_id": act.org_id, "case_id": case_id, "team_id": team}

@@ -85,6 +85,19 @@ assignment = Table(
     Index("ix_assignment_member", "org_id", "member_id", "case_id"),
 )
 
+# From when until when somebody was assigned who is no more.
+past_assignment = Table(
+    "past_assignment",
+    metadata,
+    Column("org_id", Id, primary_key=True),
+    Column("case_id", Id, primary_key=True),
+    Column("member_id", Id, primary_key=True),
+    Column("since", Moment, primary_key=True),
+    Column("until", Moment, nullable=False),
+    ForeignKeyConstraint(["org_id", "case_id"], ["case_file.org_id", "case_file.id"], ondelete="CASCADE"),
+    ForeignKeyConstraint(["org_id", "member_id"], ["membership.org_id", "membership.id"]),
+)
+
 case_team = Table(
     "case_team",
     metadata,

@@ -294,6 +294,14 @@ def role_of(connection: Connection, org_id: UUID, member: UUID) -> str:
     return str(connection.execute(query).scalar_one())
 
 
+def members_of_roles(connection: Connection, org_id: UUID, roles: Collection[Role]) -> dict[UUID, Role]:
+    """Every membership with one of these roles, those that ended included, and its role."""
+    query = select(membership.c.id, membership.c.role).where(
+        membership.c.org_id == org_id, membership.c.role.in_(sorted(roles))
+    )
+    return {member: Role(role) for member, role in connection.execute(query)}
+
+
 def colleagues(connection: Connection, org_id: UUID) -> list[Colleague]:
     """Every membership of the organisation by login, those that ended included."""
     rows = connection.execute(

@@ -172,6 +172,18 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "there_is_no_right": {"ground": "not_entitled"},
         "it_must_be_kept": {"ground": "legal_hold", "until": "2027-06-30T00:00:00Z"},
     },
+    "record_review": {
+        "justified": {
+            "entry": "01936c00-0000-4000-8000-000000000004",
+            "outcome": "justified",
+            "note": "Remplaçait sa collègue absente ; l’équipe le confirme.",
+        },
+        "suspected": {
+            "entry": "01936c00-0000-4000-8000-000000000004",
+            "outcome": "misuse_suspected",
+            "note": "Aucun lien avec cette personne ; à voir avec la déléguée.",
+        },
+    },
     "refuse": {"example": {"reason_code": "no_capacity", "next_step": "try_another_service"}},
     "report_outcome": {"example": {"state": "attended"}},
     "withdraw": {"example": {"means": "oral"}},

@@ -37,6 +37,14 @@ def _of_a_request(request: str, *operations: str) -> tuple[Link, ...]:
     return tuple(Link(name, {"request_id": request}) for name in operations)
 
 
+def _of_a_finding() -> tuple[Link, ...]:
+    entry = "$response.body#/items/0/entry/id"
+    return (
+        Link("read_proof", {"entry_id": entry}),
+        Link("record_review", {}, {"entry": entry, "outcome": "justified", "note": "Vu avec elle."}),
+    )
+
+
 LINKS: Final[dict[str, tuple[Link, ...]]] = {
     "list_members": tuple(
         Link(name, {"member_id": _FIRST})
@@ -133,6 +141,9 @@ LINKS: Final[dict[str, tuple[Link, ...]]] = {
     "approve_erasure": _of_a_request(_ID, "view_request", "view_certificate"),
     "refuse_erasure": _of_a_request(_ID, "view_request"),
     "read_entries": (Link("read_proof", {"entry_id": _FIRST}),),
+    "list_unexplained": _of_a_finding(),
+    "list_findings": _of_a_finding(),
+    "record_review": (Link("list_reviews", {"entry": "$response.body#/entry"}),),
 }
 
 

@@ -51,6 +51,7 @@ async def prepare(centre: Centre) -> Things:
     await centre.integrate()
     auditor = await centre.sign_in("avec.auditor")
     (entry,) = (await auditor.get("/journal/entries?limit=1"))["items"]
+    reviewable = (await auditor.get("/journal/entries?action=case.create&limit=1"))["items"][0]["id"]
     paths = {
         "": {
             "case_id": case,
@@ -84,6 +85,7 @@ async def prepare(centre: Centre) -> Things:
     erasable = await story.open_case(social)
     bodies = {
         **_bodies(centre, case, draft, erasable),
+        "record_review": lambda case: {**case.body, "entry": reviewable, "outcome": "justified"},
         "approve_erasure": lambda case: approval(
             decided[1] if case.path_parameters["request_id"] == decided[0] else erasable
         ),

@@ -244,6 +244,13 @@ CLEAR_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "created_at": _MADE_AT,
         "journal_months": "a setting of the organisation, which it tells those whom it follows",
     },
+    "past_assignment": {
+        "org_id": _ORG,
+        "case_id": _CASE,
+        "member_id": _MEMBER,
+        "since": "from when somebody was assigned who is no more; the reviewer explains an access with it",
+        "until": "and until when",
+    },
     "partner": {
         "org_id": _ORG,
         "partner_id": _ID,
@@ -254,6 +261,14 @@ CLEAR_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "head": "the newest state of the partner's directory that was accepted",
         "chain": "the partner's signed directory: public keys and ids",
         "valid_until": "when the cards must be compared again",
+    },
+    "review": {
+        "org_id": _ORG,
+        "id": _ID,
+        "entry_id": "which entry was reviewed: it stands in the journal, and names its person by a pseudonym alone",
+        "outcome": "one of a few words, by which what is open is found; a thief learns which acts were suspected",
+        "reviewed_by": _MEMBER,
+        "reviewed_at": _MADE_AT,
     },
     "renewal": {
         "org_id": _ORG,

@@ -84,6 +84,10 @@ ROUTES: Final[dict[tuple[str, str], str | frozenset[Action]]] = {
         {Action.ERASURE_READ, Action.JOURNAL_DETAIL}
     ),
     ("GET", "/api/v1/journal/entries"): frozenset({Action.JOURNAL_READ}),
+    ("GET", "/api/v1/journal/unexplained"): frozenset({Action.JOURNAL_READ}),
+    ("GET", "/api/v1/journal/findings"): frozenset({Action.JOURNAL_READ}),
+    ("GET", "/api/v1/journal/reviews"): frozenset({Action.JOURNAL_READ}),
+    ("POST", "/api/v1/journal/reviews"): frozenset({Action.JOURNAL_REVIEW}),
     ("GET", "/api/v1/journal/checkpoint"): frozenset({Action.JOURNAL_VERIFY}),
     ("GET", "/api/v1/journal/entries/{entry_id:uuid}/proof"): frozenset({Action.JOURNAL_VERIFY}),
     ("GET", "/api/v1/journal/bundle"): frozenset({Action.JOURNAL_VERIFY}),

@@ -216,7 +216,7 @@ def test_custodian_auditor_and_dpo_read_no_group_and_list_no_case(org: str, role
 @each_org
 @pytest.mark.parametrize("role", [Role.CUSTODIAN, Role.RECEPTION, Role.WORKER, Role.SUPERVISOR])
 def test_the_journal_is_for_auditor_and_dpo_alone(org: str, role: Role) -> None:
-    for action in (Action.JOURNAL_READ, Action.JOURNAL_VERIFY, Action.JOURNAL_DETAIL):
+    for action in (Action.JOURNAL_READ, Action.JOURNAL_VERIFY, Action.JOURNAL_DETAIL, Action.JOURNAL_REVIEW):
         assert not engine_of(org).decide_org(member(org, role), action, AT_BEST).allowed
         assert engine_of(org).decide_org(member(org, Role.AUDITOR), action, AT_BEST).allowed
         assert engine_of(org).decide_org(member(org, Role.DPO), action, AT_BEST).allowed

@@ -181,6 +181,12 @@ def _declaration_column(name: str, column: Column, group: str) -> Callable[[Loot
     return opener
 
 
+def _reviews(loot: Loot, keys: Keys) -> Iterator[Record]:
+    for row in loot.table("review"):
+        place = Column.REVIEW_NOTE.place(row.org_id, row.id, 1)
+        yield from _record(keys, row, "note", "journal", None, place)
+
+
 def _drafts(loot: Loot, keys: Keys) -> Iterator[Record]:
     """Hers alone: what the daily key of their author opens, and no compartment's."""
     for row in loot.table("draft"):
@@ -228,6 +234,7 @@ OPENERS: Mapping[tuple[str, str], Callable[[Loot, Keys], Iterator[Record]]] = {
     ("case_relation", "sealed"): _marks,
     ("declaration", "tokens"): _declaration_column("tokens", Column.DECLARATION_TOKENS, "journal"),
     ("declaration", "waiting"): _declaration_column("waiting", Column.DECLARATION_WAITING, "index"),
+    ("review", "note"): _reviews,
 }
 KEY_COLUMNS = {
     ("account", "totp_seed"),

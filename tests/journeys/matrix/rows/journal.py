@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from tests.casework.centre import CANARY
 from tests.journeys.matrix.actors import Actor, Things
 from tests.journeys.matrix.cells import (
     ANONYMOUS,
@@ -48,6 +49,11 @@ def _proof(at: Things) -> Call:
     return Call(f"/api/v1/journal/entries/{at.entry}/proof")
 
 
+def _review(at: Things) -> Call:
+    body = {"entry": at.entry, "outcome": "justified", "note": f"{CANARY}-{at.tag}-review"}
+    return Call("/api/v1/journal/reviews", body)
+
+
 ROWS = (
     Row(
         "GET",
@@ -64,9 +70,68 @@ ROWS = (
             Actor.ASSIGNED: forbidden("journal.read"),
         },
         fields=(
-            "items next items.index items.id items.time items.action items.outcome items.sentence items.entry"
-            " items.detail items.relations"
+            "items next items.index items.id items.time items.action items.outcome items.sentence items.grounds"
+            " items.entry items.detail items.relations"
         ),
+        cast=_AUDITORS,
+    ),
+    Row(
+        "GET",
+        "/api/v1/journal/unexplained",
+        lambda _: Call("/api/v1/journal/unexplained"),
+        {
+            **ANONYMOUS,
+            **each(forbidden("journal.read"), *_STAFF),
+            # In the story everything is explained.
+            **each(allowed("journal.read"), Actor.AUDITOR, Actor.DPO, Actor.FOREIGN, Actor.PARTNER),
+            **withdrawn(_NO_MATTER),
+            Actor.ASSIGNED: forbidden("journal.read"),
+        },
+        fields="items next count",
+        cast=_AUDITORS,
+    ),
+    Row(
+        "GET",
+        "/api/v1/journal/findings",
+        lambda _: Call("/api/v1/journal/findings", params={"kind": "emergencies"}),
+        {
+            **ANONYMOUS,
+            **each(forbidden("journal.read"), *_STAFF),
+            **each(allowed("journal.read"), Actor.AUDITOR, Actor.DPO, Actor.FOREIGN, Actor.PARTNER),
+            **withdrawn(_NO_MATTER),
+            Actor.ASSIGNED: forbidden("journal.read"),
+        },
+        fields="items next count",
+        cast=_AUDITORS,
+    ),
+    Row(
+        "POST",
+        "/api/v1/journal/reviews",
+        _review,
+        {
+            **ANONYMOUS,
+            **each(forbidden("journal.review"), *_STAFF),
+            **each(allowed("journal.review", status=201, sees=("target: review",)), Actor.AUDITOR, Actor.DPO),
+            # An entry of another organisation's log is as absent to her as one that there is none of.
+            **each(hidden("journal.review"), Actor.FOREIGN, Actor.PARTNER),
+            **withdrawn(_NO_MATTER),
+            Actor.ASSIGNED: forbidden("journal.review"),
+        },
+        fields="id entry outcome reviewed_by reviewed_at note",
+        cast=_AUDITORS,
+    ),
+    Row(
+        "GET",
+        "/api/v1/journal/reviews",
+        lambda _: Call("/api/v1/journal/reviews"),
+        {
+            **ANONYMOUS,
+            **each(forbidden("journal.read"), *_STAFF),
+            **each(allowed("journal.read"), Actor.AUDITOR, Actor.DPO, Actor.FOREIGN, Actor.PARTNER),
+            **withdrawn(_NO_MATTER),
+            Actor.ASSIGNED: forbidden("journal.read"),
+        },
+        fields="items next",
         cast=_AUDITORS,
     ),
     Row(

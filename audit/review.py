@@ -1,0 +1,191 @@
+"""What a reviewer asks of a log: accesses that nothing explains, and entries of some actions or persons.
+
+Each question is a few statements over whole sets, whatever the size of the log; what the log cannot know (who was
+near whom) its caller gives as spans. Times are microseconds since the epoch. No entry's bytes are read until it is
+shown. Spans and accesses meet here and not in SQL, whose plan would be another on each engine.
+"""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, CursorResult, Row, and_, exists, select
+
+from audit import tables
+from audit.entry import Entry, Outcome
+from audit.log import Integrated
+
+ALWAYS: Final = 2**62
+DAY: Final = 86_400_000_000
+_entry, _subject = tables.entry, tables.subject
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From when until when whatever a member reads of a person is explained; both moments are within it."""
+
+    subject: bytes
+    actor: str
+    since: int
+    until: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deeds:
+    """Allowed entries that explain what is read of the same person from `before` them until `after` them.
+
+    `actors` are the members whose reading is explained; None: every member's. `by_herself`: a member's own deeds
+    explain her reading; else it is anybody's.
+    """
+
+    actions: frozenset[str]
+    before: int
+    after: int
+    by_herself: bool
+    actors: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Period:
+    """since ≤ time < until."""
+
+    since: int
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """An entry that a reviewer should look at, and how many like it stand behind it."""
+
+    index: int
+    entry_id: str
+    time: int
+    actor: str | None
+    times: int = 1
+
+
+def unexplained(
+    connection: Connection,
+    log: bytes,
+    period: Period,
+    accesses: frozenset[str],
+    spans: Iterable[Span],
+    deeds: Sequence[Deeds],
+) -> list[Spot]:
+    """The accesses of a period that no span and no deed explains, newest first.
+
+    One spot for what one member read of one person on one day (UTC): its first entry, and how many there are. What
+    several members of one entry's persons leave unexplained is one spot as well.
+    """
+    explained = _explained(connection, log, period, spans, deeds)
+    left: dict[tuple[str, bytes, int], list[Row[Any]]] = defaultdict(list)
+    for row in _about_persons(connection, log, period, accesses):
+        person = bytes(row.pseudonym)
+        if not any(row.time in explained[near] for near in ((person, row.actor), (person, None))):
+            left[row.actor, person, row.time // DAY].append(row)
+    found: dict[int, Spot] = {}
+    for rows in left.values():
+        first = rows[0]
+        if first.idx not in found or found[first.idx].times < len(rows):
+            found[first.idx] = Spot(first.idx, first.entry_id, first.time, first.actor, len(rows))
+    return [found[index] for index in sorted(found, reverse=True)]
+
+
+def spots(
+    connection: Connection,
+    log: bytes,
+    period: Period,
+    actions: Collection[str] | None,
+    *,
+    outcome: Outcome = Outcome.ALLOWED,
+    subjects: Collection[bytes] | None = None,
+) -> list[Spot]:
+    """The entries of a period with one of these actions (None: any), about one of these persons, newest first."""
+    wanted = [*_of(log, period), _entry.c.outcome == outcome]
+    if actions is not None:
+        wanted.append(_entry.c.action.in_(sorted(actions)))
+    if subjects is not None:
+        about = (_subject.c.log == _entry.c.log, _subject.c.idx == _entry.c.idx)
+        wanted.append(exists().where(*about, _subject.c.pseudonym.in_(sorted(subjects))))
+    rows = connection.execute(
+        select(_entry.c.idx, _entry.c.entry_id, _entry.c.time, _entry.c.actor)
+        .where(*wanted)
+        .order_by(_entry.c.idx.desc())
+    ).all()
+    return [Spot(row.idx, row.entry_id, row.time, row.actor) for row in rows]
+
+
+def shown(connection: Connection, log: bytes, indexes: Collection[int]) -> dict[int, Integrated]:
+    """These entries, by their index; what was pruned is not there."""
+    rows = connection.execute(
+        select(_entry.c.idx, _entry.c.bytes).where(_entry.c.log == log, _entry.c.idx.in_(sorted(indexes)))
+    ).all()
+    return {index: Integrated(index, Entry.from_bytes(raw), raw) for index, raw in rows}
+
+
+class _Times:
+    """Moments, as spans that were put in; asked once they all are."""
+
+    def __init__(self) -> None:
+        self._put: list[tuple[int, int]] = []
+        self._starts: list[int] | None = None
+        self._ends: list[int] = []
+
+    def put(self, since: int, until: int) -> None:
+        self._put.append((since, until))
+
+    def __contains__(self, moment: int) -> bool:
+        if self._starts is None:
+            self._starts = []
+            for since, until in sorted(self._put):
+                self._starts.append(since)
+                self._ends.append(max(until, self._ends[-1]) if self._ends else until)
+        before = bisect_right(self._starts, moment)
+        return before > 0 and moment <= self._ends[before - 1]
+
+
+def _explained(
+    connection: Connection, log: bytes, period: Period, spans: Iterable[Span], deeds: Sequence[Deeds]
+) -> defaultdict[tuple[bytes, str | None], _Times]:
+    """When what is read of a person is explained: by (person, member), and by (person, None) for whoever reads."""
+    explained: defaultdict[tuple[bytes, str | None], _Times] = defaultdict(_Times)
+    for span in spans:
+        explained[span.subject, span.actor].put(span.since, span.until)
+    for deed in deeds:
+        around = Period(since=period.since - deed.after, until=period.until + deed.before)
+        for row in _about_persons(connection, log, around, deed.actions):
+            if deed.by_herself:
+                is_hers = deed.actors is None or row.actor in deed.actors
+                readers: Collection[str | None] = [row.actor] if is_hers else []
+            else:
+                readers = [None] if deed.actors is None else deed.actors
+            for reader in readers:
+                near = explained[bytes(row.pseudonym), reader]
+                near.put(row.time - deed.before, row.time + deed.after)
+    return explained
+
+
+def _about_persons(
+    connection: Connection, log: bytes, period: Period, actions: frozenset[str]
+) -> Iterator[Row[Any]]:
+    """(idx, entry_id, time, actor, pseudonym) of what members did with persons, by index."""
+    about = and_(_subject.c.log == _entry.c.log, _subject.c.idx == _entry.c.idx)
+    query = (
+        select(_entry.c.idx, _entry.c.entry_id, _entry.c.time, _entry.c.actor, _subject.c.pseudonym)
+        .join_from(_entry, _subject, about)
+        .where(
+            *_of(log, period),
+            _entry.c.action.in_(sorted(actions)),
+            _entry.c.outcome == Outcome.ALLOWED,
+            _entry.c.actor.is_not(None),
+        )
+        .order_by(_entry.c.idx)
+    )
+    rows: CursorResult[Any] = connection.execute(query)
+    yield from rows
+
+
+def _of(log: bytes, period: Period) -> list[ColumnElement[bool]]:
+    return [_entry.c.log == log, _entry.c.time >= period.since, _entry.c.time < period.until]

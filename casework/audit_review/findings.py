@@ -1,0 +1,158 @@
+"""What is to be reviewed: accesses that nothing explains, emergencies, and what stands out; each a list of entries.
+
+A list is found whole, as indexes; what a page shows of it is read then.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Row
+
+from audit.review import Period, Spot, shown, spots, unexplained
+from casework.act import Act
+from casework.audit_review.explaining import deeds_of, every_person, explanations, spans_of
+from casework.audit_review.reviewing import is_settled, reviews_since, view_reviews
+from casework.audit_review.schemas import Finding, FindingPage, State
+from casework.audit_review.service import may_open_details, view_entries
+from casework.clock import microseconds
+from casework.journal import Deed
+from casework.organisations.founding import organisation_name
+from policies.vocabulary import Action
+
+# An emergency access is reviewed within three days.
+EMERGENCY_DUE: Final = timedelta(hours=72)
+EMERGENCY: Final = frozenset({Action.CASE_BREAK_GLASS.value})
+_USUAL: Final = timedelta(days=31)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Kind(StrEnum):
+    """The lists of findings."""
+
+    UNEXPLAINED = "unexplained"
+    EMERGENCIES = "emergencies"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A list, over since ≤ time < until (None: the last 31 days, or of emergencies all there were; until now)."""
+
+    kind: Kind
+    since: datetime | None = None
+    until: datetime | None = None
+    state: State | None = None
+
+    def begins(self, now: datetime) -> datetime:
+        if self.since is not None:
+            return self.since
+        return _EPOCH if self.kind is Kind.EMERGENCIES else now - _USUAL
+
+    def period(self, now: datetime) -> Period:
+        return Period(
+            since=microseconds(self.begins(now)),
+            until=microseconds(self.until if self.until is not None else now),
+        )
+
+
+def list_findings(act: Act, asked: Asked, cursor: int | None, limit: int) -> FindingPage:
+    """A page of one of the lists, newest first. Reading it is itself an entry.
+
+    Raises:
+        Forbidden: the policies do not let her read the journal.
+
+    """
+    decision = act.require_org(Action.JOURNAL_READ)
+    persons = every_person(act)
+    found = _FIND[asked.kind](act, asked.period(act.unit.now), persons)
+    reviews = reviews_since(act, asked.begins(act.unit.now))
+    wanted = [spot for spot in found if _is_in(act, asked, spot, reviews)]
+    page = [spot for spot in wanted if cursor is None or spot.index < cursor]
+    act.record(
+        Deed(
+            "journal.read",
+            policies=decision.policies,
+            count=len(page[:limit]),
+            detail={"list": asked.kind, "state": asked.state, "from": asked.since, "to": asked.until},
+        )
+    )
+    return FindingPage(
+        items=_views(act, asked.kind, page[:limit], reviews, persons),
+        next=str(page[limit - 1].index) if len(page) > limit else None,
+        count=len(wanted),
+    )
+
+
+def overdue_emergencies(
+    found: Sequence[Spot], reviews: Mapping[UUID, Sequence[Row[Any]]], now: datetime
+) -> list[Spot]:
+    """Those whose review should be there."""
+    return [
+        spot
+        for spot in found
+        if _due_at(spot) <= now and not is_settled(reviews.get(UUID(spot.entry_id), ()))
+    ]
+
+
+def _unexplained(act: Act, period: Period, persons: dict[UUID, bytes]) -> list[Spot]:
+    return unexplained(
+        act.unit.connection,
+        act.org_id.bytes,
+        period,
+        explanations().accesses,
+        spans_of(act, persons),
+        deeds_of(act),
+    )
+
+
+def _emergencies(act: Act, period: Period, _persons: dict[UUID, bytes]) -> list[Spot]:
+    return spots(act.unit.connection, act.org_id.bytes, period, EMERGENCY)
+
+
+_FIND: Final[Mapping[Kind, Callable[[Act, Period, dict[UUID, bytes]], list[Spot]]]] = {
+    Kind.UNEXPLAINED: _unexplained,
+    Kind.EMERGENCIES: _emergencies,
+}
+
+
+def _is_in(act: Act, asked: Asked, spot: Spot, reviews: Mapping[UUID, Sequence[Row[Any]]]) -> bool:
+    if asked.state is None:
+        return True
+    settled = is_settled(reviews.get(UUID(spot.entry_id), ()))
+    if asked.state is State.OVERDUE:
+        due_at = _due_at(spot) if asked.kind is Kind.EMERGENCIES else None
+        return not settled and due_at is not None and due_at <= act.unit.now
+    return settled is (asked.state is State.SETTLED)
+
+
+def _views(
+    act: Act,
+    kind: Kind,
+    page: Sequence[Spot],
+    reviews: Mapping[UUID, Sequence[Row[Any]]],
+    persons: Mapping[UUID, bytes],
+) -> list[Finding]:
+    opens, name = may_open_details(act), organisation_name(act.unit.connection, act.org_id)
+    read = shown(act.unit.connection, act.org_id.bytes, [spot.index for spot in page])
+    cases = {person.hex(): case_id for case_id, person in persons.items()}
+    entries = view_entries(act, name, [read[spot.index] for spot in page], opens_details=opens)
+    items = []
+    for spot, entry in zip(page, entries, strict=True):
+        subjects = read[spot.index].entry.subjects
+        items.append(
+            Finding(
+                entry=entry,
+                case_id=cases.get(subjects[0].p) if len(subjects) == 1 else None,
+                times=spot.times,
+                due_at=_due_at(spot) if kind is Kind.EMERGENCIES else None,
+                reviews=view_reviews(act, reviews.get(UUID(spot.entry_id), ()), opens_notes=opens),
+            )
+        )
+    return items
+
+
+def _due_at(spot: Spot) -> datetime:
+    return datetime.fromtimestamp(spot.time / 1_000_000, UTC) + EMERGENCY_DUE
