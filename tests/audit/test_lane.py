@@ -20,7 +20,10 @@ def number(n: int, *void: int, writer: str = WRITER) -> LaneNumber:
 
 
 def take(continuity: Continuity, *numbers: LaneNumber, time: int = START) -> list[bool]:
-    return [continuity.number_is_new(one, index, time) for index, one in enumerate(numbers)]
+    return [
+        continuity.number_is_new(one.writer, one.n, one.void, index, time)
+        for index, one in enumerate(numbers)
+    ]
 
 
 def test_numbers_begin_at_one_and_follow_one_another() -> None:

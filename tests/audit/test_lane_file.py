@@ -76,8 +76,8 @@ def test_closing_a_lane_excuses_what_may_never_come_and_not_what_vanished(tmp_pa
     for entries, holes in (((first, vanished, last, closing), 0), ((first, last, closing), 1)):
         continuity = Continuity(from_the_beginning=True)
         for index, number in enumerate(entries):
-            assert continuity.number_is_new(number, index, START)
-        continuity.number_is_new(Lane(OTHER).next(), 9, START + GRACE_US + 1)
+            assert continuity.number_is_new(number.writer, number.n, number.void, index, START)
+        continuity.number_is_new(OTHER, 1, (), 9, START + GRACE_US + 1)
         assert len(continuity.holes()) == holes
 
 
