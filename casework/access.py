@@ -123,9 +123,8 @@ class ChangingCase:
 
     def relate(self, group: Group, version: int, content: Content) -> None:
         """Have relation flags told of what was written of a group; a civil status that stays is read for it."""
-        row = self.loaded.groups[group]
+        row, key = self.loaded.groups[group], _case_key(self._act, self.loaded, group)
         written = dict(content)
-        key = _case_key(self._act, self.loaded, group)
         if row.legal_name is not None and LEGAL_NAME not in written and key is not None:
             place = Column.CASE_LEGAL_NAME.place(self._act.org_id, row.id, row.version)
             written |= _open(self._act, key, place, row.legal_name, _keep_none)
@@ -216,8 +215,9 @@ class Access:
             if contents
         }
         if contents:
-            whole = partial(self._open_group, loaded, names_civil_status=True)
-            relations.catch_up(self._act, loaded, keys, whole)
+            relations.catch_up(
+                self._act, loaded, keys, partial(self._open_group, loaded, names_civil_status=True)
+            )
         withheld = tuple(group for group in Group if group not in keys)
         return OpenedCase(loaded, opened, withheld, self._act, keys)
 
@@ -293,10 +293,6 @@ class Access:
     def pseudonyms_of(self, cases: Sequence[UUID]) -> list[bytes]:
         """The names under which the journal knows these cases' persons; what was erased has none."""
         return list(candidates.pseudonyms(self._act, cases).values())
-
-    def every_pseudonym(self) -> dict[UUID, bytes]:
-        """As `pseudonyms_of`, of every case of the organisation, by case."""
-        return candidates.every_pseudonym(self._act)
 
     def facts_of(self, case_id: UUID) -> CaseFacts | None:
         """The facts of a case for the asker, and nothing else of it; None where it is not there."""

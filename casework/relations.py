@@ -18,8 +18,8 @@ from sqlalchemy import Row, Table, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from casework.act import Act
+from casework.candidates import every_pseudonym
 from casework.cases.resemblance import of_contact, of_identity
-from casework.cases.soundness import pseudonym_parts
 from casework.cases.tables import case_conflict, case_group, case_relation
 from casework.column_types import Sealed
 from casework.columns import Column
@@ -28,11 +28,9 @@ from casework.journal import JOURNAL
 from casework.loaded_case import LoadedCase
 from casework.organisations.tables import relation_key
 from casework.packets import open_left_record
-from casework.shreds import PSEUDONYM
 from crypto.dek import CaseKey
 from crypto.drop import seal_to_drop
 from crypto.errors import CryptoError
-from crypto.journal import pseudonym
 from crypto.relation import (
     SLOTS,
     Trait,
@@ -171,12 +169,7 @@ def find_declaration(act: Act) -> Row[Any] | None:
 
 def cases_of_persons(act: Act) -> dict[bytes, UUID]:
     """By the name under which the journal knows each person, her case; what was erased is not there."""
-    halves = act.deployment.shreds.all_of(act.org_id, PSEUDONYM)
-    return {
-        pseudonym(part, halves[case_id.bytes]): case_id
-        for case_id, part in pseudonym_parts(act.unit.connection, act.org_id).items()
-        if case_id.bytes in halves
-    }
+    return {person: case_id for case_id, person in every_pseudonym(act).items()}
 
 
 def relations_between(

@@ -13,8 +13,8 @@ from msgspec import Meta, Struct
 
 from audit.entry import Code
 from audit.review import ALWAYS, Deeds, Span
-from casework.access import Access
 from casework.act import Act
+from casework.candidates import every_pseudonym
 from casework.clock import microseconds
 from casework.facts import ties
 from casework.identity.members import members_of_roles
@@ -108,7 +108,7 @@ def spans_of(act: Act, persons: dict[UUID, bytes]) -> Iterator[Span]:
 
 def every_person(act: Act) -> dict[UUID, bytes]:
     """The names under which the journal knows every person of the organisation, by her case."""
-    return Access(act).every_pseudonym()
+    return every_pseudonym(act)
 
 
 def _members(act: Act, roles: frozenset[Role]) -> frozenset[str]:
