@@ -221,7 +221,8 @@ class Operation:
     @property
     def names_a_thing(self) -> bool:
         """Whether path, query or body name something by its id, which may not be there."""
-        in_body = any("case_id" in getattr(kind, "__struct_fields__", ()) for kind in self.bodies)
+        fields = {name for kind in self.bodies for name in getattr(kind, "__struct_fields__", ())}
+        in_body = not fields.isdisjoint({"case_id", "entry"})
         return "{" in self.path or "case_id" in self.parameters or in_body
 
     @property
