@@ -1,6 +1,8 @@
 """Someone with the database's own tools: the file on SQLite, the superuser's login on PostgreSQL."""
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, make_url, text
@@ -48,6 +50,11 @@ class Administrator:
             await self.run(lambda connection, statement=statement: connection.exec_driver_sql(statement))
 
     async def value(self, query: str, **values: Any) -> Any:
+        if self.url.get_backend_name() == "sqlite":
+            # Reading alone: whoever begins to write may wait for a busy service longer than she has patience.
+            with closing(sqlite3.connect(f"file:{self.url.database}?mode=ro", uri=True)) as file:
+                (value,) = file.execute(query, values).fetchone()
+                return value
         return await self.run(lambda connection: connection.execute(text(query), values).scalar_one())
 
     async def set_trap(self, table: str) -> None:
