@@ -1,6 +1,5 @@
 """Retention: how long each organisation keeps its journal, and on PostgreSQL the pruner's role and rights."""
 
-import sqlalchemy as sa
 from alembic import op
 
 from audit.privileges import PRUNER_ROLE, create_roles, grant_pruning, revoke_pruning
@@ -11,20 +10,21 @@ branch_labels = None
 depends_on = None
 
 
+# In place: SQLite's way of copying a table drops the old one, to which the rows of a filled database refer.
+_ADD = (
+    "ALTER TABLE organisation ADD COLUMN journal_months SMALLINT DEFAULT 12 NOT NULL"
+    " CONSTRAINT ck_organisation_journal_months CHECK (journal_months BETWEEN 6 AND 36)"
+)
+
+
 def upgrade() -> None:
-    with op.batch_alter_table("organisation") as batch:
-        batch.add_column(sa.Column("journal_months", sa.SmallInteger, nullable=False, server_default="12"))
-        batch.create_check_constraint(
-            op.f("ck_organisation_journal_months"), "journal_months BETWEEN 6 AND 36"
-        )
+    op.get_bind().exec_driver_sql(_ADD)
     _each(*create_roles([PRUNER_ROLE]), *grant_pruning())
 
 
 def downgrade() -> None:
     _each(*revoke_pruning())
-    with op.batch_alter_table("organisation") as batch:
-        batch.drop_constraint(op.f("ck_organisation_journal_months"), type_="check")
-        batch.drop_column("journal_months")
+    op.drop_column("organisation", "journal_months")
 
 
 def _each(*statements: str) -> None:

@@ -1,24 +1,29 @@
 """The schema's history: up and down on both engines, and exactly what the code says it is."""
 
 import re
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import CheckConstraint, Connection, MetaData, inspect, text
+from sqlalchemy import CheckConstraint, Connection, MetaData, insert, inspect, select, text
 
 from audit.tables import metadata as audit_metadata
 from audit.triggers import trigger_names
+from casework.column_types import Sealed
 from casework.database import metadata as casework_metadata
 from casework.identity.tables import sessions_metadata
+from casework.organisations.tables import drop_key, key_directory, organisation
 from casework.schema import downgrade, upgrade
 from tests.casework.administrator import Administrator
 
 EVERY = (audit_metadata, casework_metadata, sessions_metadata)
 REVISIONS = tuple(f"{number:04}" for number in range(1, 19))
 HEAD = REVISIONS[-1]
+_FOUNDED = datetime(2026, 11, 1, 9, tzinfo=UTC)
 
 # Not behind the wall, each for a reason.
 OUTSIDE_THE_WALL = {
@@ -121,6 +126,37 @@ async def test_each_revision_can_be_gone_back_to_and_left_again(
     assert await administrator.run(revision) == step
     await administrator.run(upgrade)
     assert await administrator.run(differences) == []
+
+
+async def test_a_filled_database_is_brought_to_the_newest_revision(administrator: Administrator) -> None:
+    """With rows that refer to others: a table that was copied and dropped on the way would be refused."""
+    org = UUID(int=7)
+
+    def fill(connection: Connection) -> None:
+        downgrade(connection, "0002")
+        row = {"slug": "avec", "name": "AVEC", "root_fingerprint": bytes(32), "journal_key": "key"}
+        connection.execute(insert(organisation).values(id=org, created_at=_FOUNDED, **row))
+        connection.execute(insert(key_directory).values(org_id=org, epoch=1, entry=b"entry"))
+        keys = {
+            "compartment": "identity",
+            "number": 1,
+            "kek_no": 1,
+            "public": bytes(32),
+            "private": Sealed(b"sealed"),
+        }
+        connection.execute(insert(drop_key).values(org_id=org, **keys))
+
+    await administrator.run(fill)
+    await administrator.run(upgrade)
+    assert await administrator.run(revision) == HEAD
+
+    def read(connection: Connection) -> tuple[Any, ...]:
+        founded = connection.execute(select(organisation)).one()
+        made_at = connection.execute(select(drop_key.c.made_at)).scalar_one()
+        entry = connection.execute(select(key_directory.c.entry)).scalar_one()
+        return founded.id, founded.journal_months, made_at, entry
+
+    assert await administrator.run(read) == (org, 12, _FOUNDED, b"entry")
 
 
 async def test_upgrading_what_is_newest_changes_nothing(administrator: Administrator) -> None:
