@@ -20,6 +20,8 @@ _BEGINS_AS_A_TIME: Final = re.compile(r"\d{4}-")
 def require_plain_query(request: Request[Any, Any, Any]) -> None:
     """Let a query through that names each parameter of its route once, none as `null`, and no time as a number.
 
+    A parameter that is a list is named as often as it has values.
+
     Raises:
         BadInput: names the parameters.
 
@@ -40,7 +42,7 @@ def require_plain_query(request: Request[Any, Any, Any]) -> None:
 
 
 def _broken_rule(field: FieldDefinition, values: Sequence[str]) -> str | None:
-    if len(values) > 1:
+    if len(values) > 1 and not _takes_several(field):
         return "given_twice"
     if any(value.lower() == _NULL for value in values):
         return "wrong_type"
@@ -48,3 +50,7 @@ def _broken_rule(field: FieldDefinition, values: Sequence[str]) -> str | None:
     if is_a_time and not all(_BEGINS_AS_A_TIME.match(value) for value in values):
         return "not_a_time"
     return None
+
+
+def _takes_several(field: FieldDefinition) -> bool:
+    return any(one.is_non_string_sequence for one in (field, *field.inner_types))

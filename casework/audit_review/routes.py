@@ -34,6 +34,9 @@ from policies.vocabulary import Action
 AnyRequest = Request[Any, Any, Any]
 # What the column of an entry's index can hold.
 LAST_INDEX = 2**63 - 1
+# A bundle with every detail in clear would be the journal of its readers, outside the service.
+MOST_DISCLOSED = 100
+Disclosed = Annotated[list[UUID] | None, QueryParameter(max_items=MOST_DISCLOSED)]
 ActionCode = Annotated[str | None, QueryParameter(pattern=r"^[a-z][a-z0-9_.]{0,99}$")]
 Since = Annotated[datetime | None, QueryParameter(name="from")]
 Until = Annotated[datetime | None, QueryParameter(name="to")]
@@ -77,21 +80,29 @@ async def read_proof(request: AnyRequest, entry_id: FromPath[UUID]) -> Response[
     return await perform_text(request, lambda act: service.read_proof(act, entry_id))
 
 
-@get("/api/v1/journal/bundle", opt=requires(Action.JOURNAL_VERIFY), media_type="application/zip")
-async def export_bundle(request: AnyRequest) -> Response[bytes]:
-    """The whole log of the organisation, as `casework audit verify` reads it."""
-    exported: list[UUID] = []
+@get(
+    "/api/v1/journal/bundle",
+    opt=requires(Action.JOURNAL_VERIFY, Action.JOURNAL_DETAIL),
+    media_type="application/zip",
+    responses=conflicts("key_not_granted", "nothing_published"),
+)
+async def export_bundle(request: AnyRequest, details: Disclosed = None) -> Response[bytes]:
+    """The whole log of the organisation, as `casework audit verify` reads it.
 
-    def decide(act: Act) -> None:
-        exported.append(service.record_bundle(act))
-
+    `details`: ids of entries whose detail the bundle discloses in clear, each once or more, for whoever verifies it
+    to compare with what the entry committed to. That asks for a step-up.
+    """
+    committed: list[service.Taken] = []
+    disclosed = frozenset(details or ())
     # The entry is committed first; the bytes follow from one consistent view.
-    await perform(request, decide)
-    org_id = exported[-1]
+    await perform(request, lambda act: committed.append(service.record_bundle(act, disclosed)))
+    taken = committed[-1]
     database = deployment_of(request).database
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "journal.zip"
-        await database.snapshot(lambda view: write_bundle(view, org_id.bytes, path), org_id)
+        await database.snapshot(
+            lambda view: write_bundle(view, taken.org_id.bytes, path, taken.details.items()), taken.org_id
+        )
         content = await asyncio.to_thread(path.read_bytes)
     return Response(
         content=content,

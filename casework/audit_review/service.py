@@ -1,7 +1,7 @@
 """Reading and verifying the organisation's journal. Every reading is itself an entry."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,15 @@ from sqlalchemy import Connection
 
 from audit.entry import Basis, Outcome
 from audit.errors import EntryNotFound, NothingPublished
-from audit.log import Filters, Integrated, entries, latest_checkpoint, prove_inclusion, sealed_detail
+from audit.log import (
+    Filters,
+    Integrated,
+    entries,
+    find_entry,
+    latest_checkpoint,
+    prove_inclusion,
+    sealed_detail,
+)
 from casework.access import Access
 from casework.act import Act
 from casework.audit_review.relating import relations_of
@@ -20,11 +28,11 @@ from casework.audit_review.sentences import sentence
 from casework.clock import microseconds
 from casework.column_types import Sealed
 from casework.columns import Column
-from casework.errors import Conflict, NotFound
+from casework.errors import AuthenticationStepNeeded, Conflict, NotFound
 from casework.journal import JOURNAL, Deed
 from casework.organisations.founding import organisation_name
-from casework.packets import open_left_record
-from policies.vocabulary import Action
+from casework.packets import open_envelope, open_left_record
+from policies.vocabulary import Action, Advice
 
 PAGE_LIMIT = 200
 _SALT = 32
@@ -109,17 +117,62 @@ def read_proof(act: Act, entry_id: UUID) -> str:
         raise NotFound("journal.proof", reason="not_found", tried={"entry": str(entry_id)}) from None
 
 
-def record_bundle(act: Act) -> UUID:
-    """Decide and journal the export of the whole log; returns the organisation whose log it is.
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Whose log is taken away, and the salted detail (salt ‖ plaintext) of each entry that it discloses."""
+
+    org_id: UUID
+    details: Mapping[str, bytes] = field(repr=False)
+
+
+def record_bundle(act: Act, disclosed: Collection[UUID]) -> Taken:
+    """Decide and journal the export of the whole log, with the details of the entries `disclosed` in clear.
 
     Raises:
+        AuthenticationStepNeeded: details leave, and her password was not confirmed in the last five minutes.
+        NotFound: no such entry in this log, or it has no detail, or no longer.
+        MissingKey: the session does not hold the journal's key.
         Conflict: the log has no checkpoint yet.
 
     """
     decision = act.require_org(Action.JOURNAL_VERIFY)
     _newest_checkpoint(act)
+    details = _disclose(act, disclosed) if disclosed else {}
     act.record(Deed("journal.export", policies=decision.policies))
-    return act.org_id
+    return Taken(act.org_id, details)
+
+
+def _disclose(act: Act, disclosed: Collection[UUID]) -> dict[str, bytes]:
+    decision = act.require_org(Action.JOURNAL_DETAIL)
+    if not act.context.step_up:
+        raise AuthenticationStepNeeded(
+            Action.JOURNAL_DETAIL, reason="step_up", extra={"advice": [Advice.STEP_UP]}
+        )
+    details = {str(entry_id): _salted_detail(act, entry_id) for entry_id in sorted(disclosed)}
+    act.record(
+        Deed(
+            Action.JOURNAL_DETAIL,
+            policies=decision.policies,
+            count=len(details),
+            detail={"entries": list(details)},
+        )
+    )
+    return details
+
+
+def _salted_detail(act: Act, entry_id: UUID) -> bytes:
+    """Salt ‖ plaintext of an integrated entry's detail: what waits is in no bundle yet."""
+    connection, log = act.unit.connection, act.org_id.bytes
+    try:
+        find_entry(connection, log, str(entry_id))
+    except EntryNotFound:
+        sealed = None
+    else:
+        sealed = sealed_detail(connection, log, str(entry_id))
+    if sealed is None:
+        raise NotFound(Action.JOURNAL_DETAIL, reason="not_found", tried={"entry": str(entry_id)})
+    place = Column.JOURNAL_DETAIL.place(act.org_id, entry_id, 0)
+    return open_envelope(act, JOURNAL, place, Sealed(sealed))
 
 
 def _newest_checkpoint(act: Act) -> str:

@@ -223,7 +223,7 @@ class Operation:
         """Whether path, query or body name something by its id, which may not be there."""
         fields = {name for kind in self.bodies for name in getattr(kind, "__struct_fields__", ())}
         in_body = not fields.isdisjoint({"case_id", "entry"})
-        return "{" in self.path or "case_id" in self.parameters or in_body
+        return "{" in self.path or not {"case_id", "details"}.isdisjoint(self.parameters) or in_body
 
     @property
     def answer(self) -> Any:

@@ -90,7 +90,7 @@ ROUTES: Final[dict[tuple[str, str], str | frozenset[Action]]] = {
     ("POST", "/api/v1/journal/reviews"): frozenset({Action.JOURNAL_REVIEW}),
     ("GET", "/api/v1/journal/checkpoint"): frozenset({Action.JOURNAL_VERIFY}),
     ("GET", "/api/v1/journal/entries/{entry_id:uuid}/proof"): frozenset({Action.JOURNAL_VERIFY}),
-    ("GET", "/api/v1/journal/bundle"): frozenset({Action.JOURNAL_VERIFY}),
+    ("GET", "/api/v1/journal/bundle"): frozenset({Action.JOURNAL_VERIFY, Action.JOURNAL_DETAIL}),
     ("GET", "/api/v1/journal/export"): frozenset({Action.JOURNAL_READ}),
     ("GET", "/api/v1/cases/{case_id:uuid}/ledger"): _LEDGER,
     ("GET", "/api/v1/cases/{case_id:uuid}/ledger.pdf"): _LEDGER,
