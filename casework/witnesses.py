@@ -1,5 +1,6 @@
 """The service as a client of witnesses (C2SP tlog-witness): one question to one of them, and what its answer is."""
 
+import asyncio
 from enum import StrEnum
 
 import httpx
@@ -14,7 +15,7 @@ ANSWER_WITHIN_SECONDS = 10.0
 # An answer is a line for each of a witness's keys, or a number.
 _MOST_BYTES = 8_192
 _SIZE_TYPE = "text/x.tlog.size"
-# A small answer that unpacks into a large one is none.
+# A small answer that unpacks into a large one is none: one that is packed all the same is not unpacked.
 _PLAIN = {"accept-encoding": "identity"}
 
 
@@ -73,9 +74,15 @@ async def ask(client: httpx.AsyncClient, witness: WitnessAddress, request: AddCh
 
 async def _post(client: httpx.AsyncClient, url: str, body: bytes) -> tuple[int, str, str]:
     try:
-        async with client.stream(
-            "POST", url, content=body, headers=_PLAIN, timeout=ANSWER_WITHIN_SECONDS
-        ) as response:
+        # All of it: a byte now and then would hold up the roll-up for hours.
+        async with (
+            asyncio.timeout(ANSWER_WITHIN_SECONDS),
+            client.stream(
+                "POST", url, content=body, headers=_PLAIN, timeout=ANSWER_WITHIN_SECONDS
+            ) as response,
+        ):
+            if "content-encoding" in response.headers:
+                raise NotCosigned(Refusal.REFUSED)
             answer = b""
             async for chunk in response.aiter_bytes(_MOST_BYTES):
                 answer += chunk
@@ -83,7 +90,7 @@ async def _post(client: httpx.AsyncClient, url: str, body: bytes) -> tuple[int, 
                     raise NotCosigned(Refusal.REFUSED)
             kind = response.headers.get("content-type", "").partition(";")[0].strip()
             return response.status_code, kind, answer.decode()
-    except (httpx.HTTPError, httpx.InvalidURL):
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError):
         raise NotCosigned(Refusal.UNREACHABLE) from None
     except UnicodeDecodeError:
         raise NotCosigned(Refusal.REFUSED) from None

@@ -4,6 +4,7 @@ No organisation is named: who receives it knows whose auditor she is, and whoeve
 mail server on the way, need not.
 """
 
+import asyncio
 import hmac
 from base64 import b64encode
 from collections.abc import Sequence
@@ -30,7 +31,9 @@ from casework.alerting.config import (
 from casework.alerting.kept import Owed
 from casework.alerting.words import WORDS
 
+# Of each step of a delivery, and of all of it: who answers a byte now and then would keep every other waiting.
 _TIMEOUT = timedelta(seconds=10)
+_WHOLE = timedelta(seconds=30)
 
 
 class NotDelivered(Exception):
@@ -104,16 +107,17 @@ class Mail:
         message["Auto-Submitted"] = "auto-generated"
         message.set_content(text)
         try:
-            await aiosmtplib.send(
-                message,
-                hostname=self.smtp.host,
-                port=self.smtp.port,
-                username=self.smtp.user,
-                password=password_of(self.smtp),
-                use_tls=self.smtp.security is Security.TLS,
-                start_tls=self.smtp.security is Security.STARTTLS,
-                timeout=_TIMEOUT.total_seconds(),
-            )
+            async with asyncio.timeout(_WHOLE.total_seconds()):
+                await aiosmtplib.send(
+                    message,
+                    hostname=self.smtp.host,
+                    port=self.smtp.port,
+                    username=self.smtp.user,
+                    password=password_of(self.smtp),
+                    use_tls=self.smtp.security is Security.TLS,
+                    start_tls=self.smtp.security is Security.STARTTLS,
+                    timeout=_TIMEOUT.total_seconds(),
+                )
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             raise NotDelivered(type(error).__name__) from None
 
@@ -150,12 +154,17 @@ class Hook:
         }
         try:
             # No proxy or certificate of the environment, no redirect: to this address or not at all.
-            async with httpx.AsyncClient(timeout=_TIMEOUT.total_seconds(), trust_env=False) as client:
-                answer = await client.post(url_of(self.webhook), content=body, headers=headers)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            async with (
+                asyncio.timeout(_WHOLE.total_seconds()),
+                httpx.AsyncClient(timeout=_TIMEOUT.total_seconds(), trust_env=False) as client,
+                client.stream("POST", url_of(self.webhook), content=body, headers=headers) as answer,
+            ):
+                # The status is all that is read: what follows it may have no end.
+                is_taken, status = answer.is_success, answer.status_code
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             raise NotDelivered(type(error).__name__) from None
-        if not answer.is_success:
-            raise NotDelivered(f"status {answer.status_code}")
+        if not is_taken:
+            raise NotDelivered(f"status {status}")
 
 
 def _how_often(owed: Owed) -> str:

@@ -31,7 +31,8 @@ class _Turn:
 
     channel: Channel
     organisation: str | None
-    not_before: datetime | None = None
+    # By a clock that nobody sets (s).
+    not_before: float | None = None
     wait: timedelta = field(default=_FIRST_WAIT)
 
 
@@ -70,8 +71,8 @@ class Delivery:
         return sum(delivered)
 
     async def _tell(self, turn: _Turn) -> int:
-        now = self._clock.now()
-        if turn.not_before is not None and now < turn.not_before:
+        now, elapsed = self._clock.now(), self._clock.elapsed()
+        if turn.not_before is not None and elapsed < turn.not_before:
             return 0
         delivered = 0
         for owed in await asyncio.to_thread(self._kept.owed, turn.channel.name, turn.organisation):
@@ -79,7 +80,8 @@ class Delivery:
                 await turn.channel.tell(self._deployment, owed, now)
             except NotDelivered as error:
                 log.error("alert_not_delivered", channel=turn.channel.name, error=str(error))
-                turn.not_before, turn.wait = now + turn.wait, min(2 * turn.wait, _LONGEST_WAIT)
+                turn.not_before = elapsed + turn.wait.total_seconds()
+                turn.wait = min(2 * turn.wait, _LONGEST_WAIT)
                 return delivered
             await asyncio.to_thread(self._kept.told, turn.channel.name, owed)
             delivered += 1

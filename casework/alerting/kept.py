@@ -97,12 +97,15 @@ class KeptAlerts:
                 " raised.total - coalesce(told.total, 0), last"
                 " FROM raised LEFT JOIN told ON told.kind = raised.kind"
                 " AND told.organisation = raised.organisation AND told.channel = :channel"
-                " WHERE raised.total > coalesce(told.total, 0) AND coalesce(told.at, 0) <= :quiet AND last > :old"
+                " WHERE raised.total > coalesce(told.total, 0) AND last > :old"
+                # A clock that ran ahead once must not keep it quiet until then.
+                " AND (coalesce(told.at, 0) <= :quiet OR told.at > :now)"
                 " AND (:organisation IS NULL OR raised.organisation = :organisation)"
                 " ORDER BY last, raised.kind",
                 {
                     "channel": channel,
                     "organisation": organisation,
+                    "now": now,
                     "quiet": now - int(QUIET.total_seconds()),
                     "old": now - int(TOLD_WITHIN.total_seconds()),
                 },

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from gzip import compress
 from io import BytesIO
 from pathlib import Path
 from zipfile import ZipFile
@@ -30,6 +31,7 @@ from audit.tables import ROLLUP_LOG
 from audit.tree import Frontier, leaf_hash, verify_inclusion
 from audit.triggers import drop_triggers
 from audit.witness import AddCheckpoint
+from casework import witnesses
 from casework.rollups import RollUps
 from casework.settings import WitnessAddress
 from casework.signers import load_signer, rollup_signer
@@ -38,6 +40,7 @@ from crypto.signing import verify
 from tests.audit.tampering import altered
 from tests.audit.test_witness import TREE, WITNESS
 from tests.casework.administrator import Administrator
+from tests.casework.alerting.receivers import Chatterer, chattering
 from tests.casework.centre import NAME, Centre
 from tests.casework.watching import Watching, watching
 
@@ -286,6 +289,14 @@ ANSWERS: list[tuple[httpx.Response, Refusal]] = [
     (httpx.Response(409, headers={"content-type": "text/x.tlog.size"}, content=b"x\n"), Refusal.REFUSED),
     (httpx.Response(409, headers={"content-type": "text/x.tlog.size"}, content=b"3\n"), Refusal.CONTRADICTED),
     (httpx.Response(409, headers={"content-type": "text/x.tlog.size"}, content=b"6\n"), Refusal.CONTRADICTED),
+    (
+        httpx.Response(
+            409,
+            headers={"content-type": "text/x.tlog.size", "content-encoding": "gzip"},
+            content=compress(b"3\n"),
+        ),
+        Refusal.REFUSED,
+    ),
     (httpx.Response(200, content=b""), Refusal.REFUSED),
     (httpx.Response(200, content=b"\xff"), Refusal.REFUSED),
     (httpx.Response(200, content=b"x" * 20_000), Refusal.REFUSED),
@@ -302,3 +313,15 @@ async def test_what_a_witness_answers_that_is_not_its_signature_is_none(
         with pytest.raises(NotCosigned) as refused:
             await ask(client, address, AddCheckpoint.parse(TREE.asked(3, 5)))
     assert refused.value.refusal is refusal
+
+
+async def test_a_witness_that_answers_byte_by_byte_does_not_hold_up_the_roll_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each byte comes in time, and the answer never."""
+    monkeypatch.setattr(witnesses, "ANSWER_WITHIN_SECONDS", 0.3)
+    slow = Chatterer(b"HTTP/1.1 404 Not Found\r\nx: ", b"x", pieces=100, pause=0.02)
+    async with chattering(slow) as url, httpx.AsyncClient() as client:
+        with pytest.raises(NotCosigned) as refused:
+            await ask(client, WitnessAddress(url, WITNESS.key), AddCheckpoint.parse(TREE.asked(3, 5)))
+    assert refused.value.refusal is Refusal.UNREACHABLE

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from email.parser import BytesParser
@@ -122,6 +122,41 @@ class Receiver:
         await writer.drain()
         writer.close()
         await writer.wait_closed()
+
+
+class Chatterer:
+    """A receiver that means harm: `answer`, then `piece` again and again, `pieces` of them at most."""
+
+    def __init__(self, answer: bytes, piece: bytes, pieces: int, pause: float = 0) -> None:
+        self.sent = 0
+        self.ended = asyncio.Event()
+        self._answer, self._piece, self._pieces, self._pause = answer, piece, pieces, pause
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        with suppress(ConnectionError):
+            writer.write(self._answer)
+            for _ in range(self._pieces):
+                writer.write(self._piece)
+                await writer.drain()
+                self.sent += len(self._piece)
+                await asyncio.sleep(self._pause)
+            writer.write(b"\r\n\r\n")
+            await writer.drain()
+        writer.transport.abort()
+        self.ended.set()
+
+
+@asynccontextmanager
+async def chattering(chatterer: Chatterer) -> AsyncIterator[str]:
+    """Its address, as long as it listens."""
+    server = await asyncio.start_server(chatterer.serve, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/alerts"
+    finally:
+        await chatterer.ended.wait()
+        server.close()
+        await server.wait_closed()
 
 
 @asynccontextmanager

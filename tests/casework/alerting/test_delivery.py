@@ -10,12 +10,20 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from casework.alerting import channels
 from casework.alerting.config import AlertSettings, Recipients, Security, Smtp, Webhook
 from casework.alerting.delivery import Delivery
 from casework.alerting.kept import QUIET, TOLD_WITHIN, KeptAlerts
 from casework.alerts import AlertKind, alert, keep_alerts
 from casework.clock import Clock
-from tests.casework.alerting.receivers import PASSWORD, USER, mail_server, webhook_receiver
+from tests.casework.alerting.receivers import (
+    PASSWORD,
+    USER,
+    Chatterer,
+    chattering,
+    mail_server,
+    webhook_receiver,
+)
 
 DEPLOYMENT = "centre.example.org"
 SECRET = bytes(range(32))
@@ -26,9 +34,18 @@ class Hands(Clock):
 
     def __init__(self) -> None:
         self.moment = datetime(2026, 11, 28, 8, 30, tzinfo=UTC)
+        self.set_ahead = timedelta()
 
     def now(self) -> datetime:
         return self.moment
+
+    def elapsed(self) -> float:
+        return (self.moment - self.set_ahead - datetime(2026, 1, 1, tzinfo=UTC)).total_seconds()
+
+    def set_by(self, step: timedelta) -> None:
+        """Somebody sets the time of day; no time passes."""
+        self.moment += step
+        self.set_ahead += step
 
 
 @pytest.fixture
@@ -184,6 +201,28 @@ async def test_a_channel_that_is_away_is_told_later_also_after_a_restart_and_kee
     assert len(mailbox.mails) == 2
 
 
+async def test_a_clock_that_ran_ahead_for_a_while_silences_no_alert(
+    tmp_path: Path, kept: KeptAlerts, clock: Hands
+) -> None:
+    """Whoever can set the clock, or the time server, must not be able to buy years of silence."""
+    async with webhook_receiver() as receiver:
+        settings = AlertSettings(deployment=Recipients(webhook=webhook(tmp_path, receiver.url)))
+        telling = delivery(settings, kept, tmp_path, clock)
+        clock.set_by(timedelta(days=3_650))
+        kept.keep(AlertKind.JOURNAL_REFUSED, None)
+        assert await telling.round() == 1
+        receiver.answer = "500 Oops"
+        kept.keep(AlertKind.RESTORED, None)
+        assert await telling.round() == 0
+        receiver.answer = "204 No Content"
+        clock.set_by(timedelta(days=-3_650))
+        kept.keep(AlertKind.JOURNAL_REFUSED, None)
+        kept.keep(AlertKind.RESTORED, None)
+        clock.moment += timedelta(seconds=10)
+        assert await telling.round() == 2
+        assert await telling.round() == 0
+
+
 async def test_one_process_tells_at_a_time(tmp_path: Path, kept: KeptAlerts, clock: Hands) -> None:
     async with webhook_receiver() as receiver:
         settings = AlertSettings(deployment=Recipients(webhook=webhook(tmp_path, receiver.url)))
@@ -240,6 +279,31 @@ async def test_an_error_is_not_a_delivery(
         receiver.answer = "200 OK"
         clock.moment += timedelta(seconds=10)
         assert await telling.round() == 1
+
+
+async def test_an_answer_without_end_is_not_read(tmp_path: Path, kept: KeptAlerts, clock: Hands) -> None:
+    """Whoever holds the webhook's address must not fill the service's memory."""
+    endless = Chatterer(b"HTTP/1.1 200 OK\r\n\r\n", bytes(65_536), pieces=1_024)
+    async with chattering(endless) as url:
+        settings = AlertSettings(deployment=Recipients(webhook=webhook(tmp_path, url)))
+        kept.keep(AlertKind.RESTORED, None)
+        assert await delivery(settings, kept, tmp_path, clock).round() == 1
+    # What the buffers of both ends hold.
+    assert endless.sent < 32 * 1024 * 1024
+
+
+async def test_an_answer_that_comes_byte_by_byte_keeps_no_other_waiting(
+    tmp_path: Path, kept: KeptAlerts, clock: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each byte comes in time, and the answer never."""
+    monkeypatch.setattr(channels, "_WHOLE", timedelta(seconds=0.3))
+    slow = Chatterer(b"HTTP/1.1 200 OK\r\nx: ", b"x", pieces=100, pause=0.02)
+    async with chattering(slow) as url:
+        settings = AlertSettings(deployment=Recipients(webhook=webhook(tmp_path, url)))
+        kept.keep(AlertKind.RESTORED, None)
+        with capture_logs() as logs:
+            assert await delivery(settings, kept, tmp_path, clock).round() == 0
+    assert [(line["event"], line["error"]) for line in logs] == [("alert_not_delivered", "TimeoutError")]
 
 
 async def test_no_mail_leaves_without_tls_or_to_a_server_of_another_name(
