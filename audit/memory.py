@@ -84,6 +84,11 @@ class WriterMemory:
         with self._lock:
             return [entry for entry in self._entries.values() if entry.since < before]
 
+    def uncovered(self) -> list[Remembered]:
+        """All entries that are not covered, the oldest first."""
+        with self._lock:
+            return list(self._entries.values())
+
 
 def fates(connection: Connection, log: bytes, missing: Iterable[Remembered]) -> Counter[Fate]:
     """What became of entries of `log` that nothing covers. Needs the integrator's rights.

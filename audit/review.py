@@ -57,13 +57,14 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """An entry that a reviewer should look at, and how many like it stand behind it."""
+    """An entry that a reviewer should look at; how many like it stand behind it, and when the last of them was."""
 
     index: int
     entry_id: str
     time: int
     actor: str | None
-    times: int = 1
+    times: int
+    last: int
 
 
 def unexplained(
@@ -87,9 +88,12 @@ def unexplained(
             left[row.actor, person, row.time // DAY].append(row)
     found: dict[int, Spot] = {}
     for rows in left.values():
-        first = rows[0]
-        if first.idx not in found or found[first.idx].times < len(rows):
-            found[first.idx] = Spot(first.idx, first.entry_id, first.time, first.actor, len(rows))
+        first, last = rows[0], max(row.time for row in rows)
+        known = found.get(first.idx)
+        times, last = (
+            (len(rows), last) if known is None else (max(known.times, len(rows)), max(known.last, last))
+        )
+        found[first.idx] = Spot(first.idx, first.entry_id, first.time, first.actor, times, last)
     return [found[index] for index in sorted(found, reverse=True)]
 
 
@@ -114,7 +118,7 @@ def spots(
         .where(*wanted)
         .order_by(_entry.c.idx.desc())
     ).all()
-    return [Spot(row.idx, row.entry_id, row.time, row.actor) for row in rows]
+    return [Spot(row.idx, row.entry_id, row.time, row.actor, 1, row.time) for row in rows]
 
 
 def shown(connection: Connection, log: bytes, indexes: Collection[int]) -> dict[int, Integrated]:

@@ -135,11 +135,16 @@ class Integration:
             with suppress(asyncio.CancelledError):
                 await self._task
         try:
+            await self._integrate_all()
+            await self._watch.end()
             await self._database.unit(self._close_lanes)
-            while self.healthy and await self.round():
-                pass
+            await self._integrate_all()
         except Exception as error:  # noqa: BLE001 - a database that is gone must not keep the process from ending
             log.error("not_integrated_at_the_end", error=type(error).__name__)
+
+    async def _integrate_all(self) -> None:
+        while self.healthy and await self.round():
+            pass
 
     async def _run(self) -> None:
         lanes_are_closed = False

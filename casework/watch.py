@@ -5,6 +5,7 @@ the journal append-only is not as it must be (`casework.standing`). Each is an a
 hold it. It goes on by itself once the entry is covered, or the setting is back.
 """
 
+from collections.abc import Collection, Iterable
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
@@ -29,6 +30,7 @@ _KINDS = {
     Fate.ALTERED: AlertKind.ENTRY_ALTERED,
     Fate.WAITING: AlertKind.CHECKPOINT_STALE,
 }
+_GONE = frozenset({AlertKind.ENTRY_REMOVED, AlertKind.ENTRY_ALTERED})
 
 
 class Watch:
@@ -55,6 +57,13 @@ class Watch:
             self._inspected_at = now
             await self._inspect_durability()
         await self._look_for_the_missing()
+
+    async def end(self) -> None:
+        """After the last round: what is gone by now, nobody misses once this process is over.
+
+        What still waits is left to the next start, or to another process.
+        """
+        await self._tell_of(self._deployment.memory.uncovered(), _GONE)
 
     async def _beat(self, reason: str | None) -> None:
         journal, slugs = self._deployment.journal, self._deployment.slugs
@@ -84,13 +93,16 @@ class Watch:
 
     async def _look_for_the_missing(self) -> None:
         missing = self._deployment.memory.missing()
-        if not missing:
+        if missing:
+            await self._tell_of(missing, frozenset(_KINDS.values()))
+        else:
             self._told.clear()
-            return
+
+    async def _tell_of(self, missing: Iterable[Remembered], kinds: Collection[AlertKind]) -> None:
         by_log = groupby(sorted(missing, key=attrgetter("log")), key=attrgetter("log"))
         for log, entries in [(log, list(entries)) for log, entries in by_log]:
             kind = await self._kind(log, entries)
-            if self._told.get(log) is not kind:
+            if kind in kinds and self._told.get(log) is not kind:
                 self._told[log] = kind
                 slug = self._deployment.slugs.get(UUID(bytes=log))
                 alert(kind, organisation=slug, entries=len(entries), first=entries[0].entry_id)

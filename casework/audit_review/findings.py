@@ -90,11 +90,7 @@ def overdue_emergencies(
     found: Sequence[Spot], reviews: Mapping[UUID, Sequence[Row[Any]]], now: datetime
 ) -> list[Spot]:
     """Those whose review should be there."""
-    return [
-        spot
-        for spot in found
-        if _due_at(spot) <= now and not is_settled(reviews.get(UUID(spot.entry_id), ()))
-    ]
+    return [spot for spot in found if _due_at(spot) <= now and not _is_settled(spot, reviews)]
 
 
 def _unexplained(act: Act, period: Period, persons: dict[UUID, bytes]) -> list[Spot]:
@@ -121,11 +117,21 @@ _FIND: Final[Mapping[Kind, Callable[[Act, Period, dict[UUID, bytes]], list[Spot]
 def _is_in(act: Act, asked: Asked, spot: Spot, reviews: Mapping[UUID, Sequence[Row[Any]]]) -> bool:
     if asked.state is None:
         return True
-    settled = is_settled(reviews.get(UUID(spot.entry_id), ()))
+    settled = _is_settled(spot, reviews)
     if asked.state is State.OVERDUE:
         due_at = _due_at(spot) if asked.kind is Kind.EMERGENCIES else None
         return not settled and due_at is not None and due_at <= act.unit.now
     return settled is (asked.state is State.SETTLED)
+
+
+def _is_settled(spot: Spot, reviews: Mapping[UUID, Sequence[Row[Any]]]) -> bool:
+    """Whether a review settles all of it: what was read later on the same day nobody has looked at."""
+    since = [
+        review
+        for review in reviews.get(UUID(spot.entry_id), ())
+        if microseconds(review.reviewed_at) >= spot.last
+    ]
+    return is_settled(since)
 
 
 def _views(

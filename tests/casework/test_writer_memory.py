@@ -96,6 +96,28 @@ async def test_an_entry_that_an_administrator_takes_from_the_inbox_stops_the_ser
     assert await stopped(centre) == ["journal_entries"]
 
 
+@pytest.mark.parametrize(
+    ("tampering", "kind"),
+    [
+        pytest.param(
+            lambda connection: connection.execute(delete(tables.inbox)), "entry_removed", id="deleted"
+        ),
+        pytest.param(alter_inbox, "entry_altered", id="altered"),
+    ],
+)
+async def test_a_clean_stop_within_the_half_minute_forgets_no_entry_that_was_taken(
+    centre: Centre, tampering: Tampering, kind: str
+) -> None:
+    """An altered entry leaves no hole in a lane: only the process that wrote it knows, and it is about to end."""
+    social = await stand_still(centre)
+    await social.get("/cases")
+    await centre.dba(tampering)
+    with capture_logs() as logs:
+        await centre.app.state.integration.stop()
+    assert [event["event"] for event in logs if event["log_level"] == "critical"] == [kind]
+    assert await told(centre, centre.org("avec").bytes) == [kind]
+
+
 async def test_an_integrator_that_stands_still_stops_the_service_until_it_goes_on(centre: Centre) -> None:
     social = await stand_still(centre)
     await social.get("/cases")

@@ -60,6 +60,21 @@ async def test_a_suspicion_leaves_the_entry_open_until_it_is_settled(centre: Cen
     assert [item["outcome"] for item in second["items"]] == ["misuse_suspected"]
 
 
+async def test_what_is_read_after_the_review_of_a_days_finding_is_not_settled_by_it(centre: Centre) -> None:
+    """Once the first reading of a day is found harmless, the rest of the day is not hers to read in peace."""
+    case = await open_case(await centre.sign_in("avec.social"))
+    supervisor = await centre.sign_in("avec.supervisor")
+    await supervisor.get(f"/cases/{case}")
+    entry = str((await queue(centre))[0]["entry"]["id"])
+    await _review(await centre.sign_in("avec.auditor"), entry)
+    assert await queue(centre, state="open") == []
+    await supervisor.get(f"/cases/{case}/follow-ups")
+    (found,) = await queue(centre, state="open")
+    assert (found["entry"]["id"], found["times"], len(found["reviews"])) == (entry, 2, 1)
+    await _review(await centre.sign_in("avec.auditor"), entry)
+    assert await queue(centre, state="open") == []
+
+
 async def test_an_auditor_does_not_review_her_own_acts_under_either_role(centre: Centre) -> None:
     await add_role(centre, "avec.auditor", Position(Role.DPO))
     await centre.learn("avec")
