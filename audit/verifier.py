@@ -230,18 +230,18 @@ class _Verification:
         members = self._evidence.rolled_up()
         if members is None:
             if asked:
-                words = "aucun point de contrôle de ce journal n’est inscrit au journal de synthèse"
+                words = "aucun point de contrôle de ce journal n’est inscrit au récapitulatif"
                 self._findings.fault(CheckName.WITNESSES, Verdict.UNWITNESSED, words)
             return []
         try:
             found = self._rolled_up = RolledUpHead.parse(*members, latest.origin)
         except (NoteRefused, ProofRefused):
-            words = "l’inscription au journal de synthèse ne prouve rien"
+            words = "l’inscription au récapitulatif ne prouve rien"
             self._findings.fault(CheckName.WITNESSES, Verdict.INCONSISTENT, words)
             return []
         missing = found.unsigned_by(self._trust.rollup_keys, self._trust.witnesses, self._verify)
         for name in missing:
-            words = f"{name} n’a pas signé le journal de synthèse"
+            words = f"{name} n’a pas signé le récapitulatif"
             self._findings.fault(CheckName.WITNESSES, Verdict.UNWITNESSED, words)
         return [Head(found.head, vouched=asked and not missing)]
 
@@ -464,7 +464,7 @@ class _Verification:
         if self._details:
             words[CheckName.DETAILS] = f"détails divulgués, tels qu’ils ont été inscrits : {self._details}"
         if self._rolled_up is not None:
-            covered = f"les {self._rolled_up.head.size} premières écritures sont au journal de synthèse"
+            covered = f"les {self._rolled_up.head.size} premières écritures sont au récapitulatif"
             asked = self._trust.rollup_keys or self._trust.witnesses
             words[CheckName.WITNESSES] = covered + (", signé de qui le devait" if asked else "")
         if self._trust.counterparts:

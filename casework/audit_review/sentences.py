@@ -11,10 +11,14 @@ from typing import Final
 import msgspec
 
 from audit.entry import Entry, Outcome
+from policies.vocabulary import Action
 
 _FAMILY: Final = ".*"
 _PSEUDONYM_SHOWN: Final = 8
 _VOWELS: Final = tuple("aeiouyéèêhAEIOUYÉÈÊH")
+_GLASS: Final = "en accès d’urgence"
+# Of this act it is no ground: it is what she asked for.
+_BREAKING: Final = Action.CASE_BREAK_GLASS.value
 # Before there is a session nobody knows who it is.
 _OF_STRANGERS: Final = ("session.", "renewal.")
 
@@ -126,7 +130,8 @@ def did_to_her(entry: Entry) -> str | None:
         return None
     hers = {"dossier": "votre dossier", "du_dossier": "de votre dossier", "au_dossier": "à votre dossier"}
     said = act.did.format_map({**_places(entry, act), **hers})
-    return f"{said} en accès d’urgence" if entry.basis.glass is not None else said
+    rests_on_glass = entry.basis.glass is not None and entry.action != _BREAKING
+    return f"{said} {_GLASS}" if rests_on_glass else said
 
 
 def _who(entry: Entry, slug: str, name: str) -> str:
@@ -157,14 +162,18 @@ def _places(entry: Entry, act: Act) -> Mapping[str, str]:
         "du_dossier": of_case,
         "au_dossier": to_case,
         "nombre": str(entry.count) if entry.count is not None else "des",
+        # French begins the plural at two.
+        "s": "" if entry.count in {0, 1} else "s",
         "rubrique": act.rubrique,
     }
 
 
 def _ground(entry: Entry) -> str:
     basis = entry.basis
+    if entry.action == _BREAKING:
+        return ""
     if basis.glass is not None:
-        return "en accès d’urgence"
+        return _GLASS
     if basis.consent is not None:
         return "avec l’accord de la personne"
     parts = {part for policy in basis.policies for part in policy.split(".")}

@@ -101,13 +101,13 @@ def checkpoint(org: str, page: Path | None) -> None:
 @click.option("--database", "org", help="Vérifie le journal de cette organisation dans la base.")
 @click.option("--key", type=VerificationKeyType(), help="Clé imprimée à la création de l’organisation.")
 @click.option("--trusted", type=TrustedCheckpoint(), help="Point de contrôle que vous avez gardé.")
-@click.option("--rollup-key", type=VerificationKeyType(), help="Clé du journal de synthèse du déploiement.")
+@click.option("--rollup-key", type=VerificationKeyType(), help="Clé du récapitulatif du déploiement.")
 @click.option(
     "--witness",
     "witnesses",
     multiple=True,
     type=VerificationKeyType(),
-    help="Clé d’un témoin qui doit avoir signé le journal de synthèse ; autant de fois qu’il y en a.",
+    help="Clé d’un témoin qui doit avoir signé le récapitulatif ; autant de fois qu’il y en a.",
 )
 @click.option(
     "--counterpart",

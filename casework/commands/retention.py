@@ -55,11 +55,11 @@ def run(ctx: click.Context, *, is_dry_run: bool) -> None:
 
 
 @retention.command(
-    help=f"Montre combien de mois est conservé le journal de l’organisation ORG ; avec MONTHS, le change (de "
+    help=f"Montre combien de mois est conservé le journal de l’organisation ORG ; avec MOIS, le change (de "
     f"{SHORTEST} à {LONGEST} mois)."
 )
 @click.argument("org")
-@click.argument("months", type=click.IntRange(SHORTEST, LONGEST), required=False)
+@click.argument("months", metavar="[MOIS]", type=click.IntRange(SHORTEST, LONGEST), required=False)
 def period(org: str, months: int | None) -> None:
     settings = from_environment()
 

@@ -234,7 +234,7 @@ def test_who_was_asked_for_and_has_not_signed_makes_it_unwitnessed(journal: Jour
     (head,) = heads(journal, 3)
     own_head = members(bundle_of(journal))["checkpoint"].decode()
     for members_too, asked, name in (
-        ({}, ASKED, "synthèse"),
+        ({}, ASKED, "récapitulatif"),
         (rolled_up(head, witnessed=False), ASKED, WITNESS.name),
         (rolled_up(head), {"witnesses": (OTHER_WITNESS,)}, OTHER_WITNESS.name),
         (rolled_up(head, signer=STRANGER), ASKED, ROLLUP.name),

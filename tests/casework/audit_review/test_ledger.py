@@ -43,6 +43,20 @@ async def test_it_tells_days_roles_and_purposes_and_never_a_name(centre: Centre)
         assert secret not in told
 
 
+async def test_an_emergency_access_is_told_once_and_what_rests_on_it_as_such(centre: Centre) -> None:
+    case = await lived(centre)
+    psychologist = await centre.sign_in("avec.psychologist", step_up=True)
+    body = {"purpose": "support", "reason": "elle appelle"}
+    await psychologist.post(f"/cases/{case}/break-glass", body)
+    await psychologist.get(f"/cases/{case}")
+    await centre.integrate()
+    told = {line["what"] for line in (await ledger_of(centre, case))["lines"]}
+    assert {what for what in told if "urgence" in what} == {
+        "a demandé un accès d’urgence à votre dossier",
+        "a ouvert votre dossier en accès d’urgence",
+    }
+
+
 async def test_a_ledger_is_itself_journaled_and_stands_in_the_next(centre: Centre) -> None:
     case = await lived(centre)
     await ledger_of(centre, case, "avec.dpo")

@@ -107,6 +107,27 @@ _NOBODY = {"actor": None, "role": None, "subjects": (), "basis": Basis(policies=
             "Une intervenante d’AVEC a ouvert le dossier 11111111 en accès d’urgence.",
         ),
         (
+            {
+                "action": "case.break_glass",
+                "basis": Basis(
+                    policies=("avec.glass",), set=None, glass="00000000-0000-4000-8000-000000000009"
+                ),
+            },
+            "Une intervenante d’AVEC a demandé un accès d’urgence au dossier 11111111.",
+        ),
+        *(
+            (
+                {"action": "journal.read", "count": count},
+                f"Une intervenante d’AVEC a lu {said} du journal.",
+            )
+            for count, said in (
+                (0, "0 écriture"),
+                (1, "1 écriture"),
+                (2, "2 écritures"),
+                (None, "des écritures"),
+            )
+        ),
+        (
             {"outcome": Outcome.DENIED, "reason": "not_found", "subjects": (), "role": "reception"},
             "Une chargée d’accueil d’AVEC s’est vu refuser d’ouvrir un dossier (absent ou fermé pour elle).",
         ),
