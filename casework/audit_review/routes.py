@@ -119,7 +119,7 @@ async def export_bundle(request: AnyRequest, details: Disclosed = None) -> Respo
 )
 async def export_entries(
     request: AnyRequest,
-    file_format: Annotated[Format, QueryParameter(name="format")],
+    file_format: Annotated[Format, QueryParameter(name="format")] = Format.CSV,
     case: FromQuery[UUID | None] = None,
     member: FromQuery[UUID | None] = None,
     action: ActionCode = None,
@@ -174,7 +174,7 @@ async def list_unexplained(
 @get("/api/v1/journal/findings", opt=requires(Action.JOURNAL_READ))
 async def list_findings(
     request: AnyRequest,
-    kind: FromQuery[Kind],
+    kind: FromQuery[Kind] = Kind.UNEXPLAINED,
     only: Annotated[State | None, QueryParameter(name="state")] = None,
     since: Since = None,
     until: Until = None,

@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy import Column, Connection, Table, and_, select, update
 from structlog.testing import capture_logs
 
-from casework.cases.tables import case_group, member_note, named_recovery, named_seal
+from casework.audit_review.tables import review
+from casework.cases.tables import case_group, case_relation, member_note, named_recovery, named_seal
 from casework.column_types import Sealed, SealedBytes
 from casework.columns import Column as SealedColumn
 from casework.consents.tables import consent
@@ -19,8 +20,16 @@ from casework.database import metadata
 from casework.drafts.tables import draft as composed_draft
 from casework.follow_ups.tables import follow_up_frame
 from casework.handoffs.tables import handoff_manifest, handoff_part, handoff_side
-from casework.identity.tables import account, membership, renewal, renewed_key, session, sessions_metadata
-from casework.organisations.tables import drop_key, kek_recovery, key_grant
+from casework.identity.tables import (
+    account,
+    declaration,
+    membership,
+    renewal,
+    renewed_key,
+    session,
+    sessions_metadata,
+)
+from casework.organisations.tables import drop_key, kek_recovery, key_grant, relation_key
 from casework.rights.tables import erasure
 from crypto.drop import seal_to_drop
 from policies.vocabulary import Group
@@ -31,7 +40,8 @@ CODE = "sealed_data_damaged"
 # What no request opens: a lost key is recovered by command, a consent's words are read with the person's rights,
 # and a part that does not open is refused and journaled as such (tests/casework/handoffs/test_opening.py).
 # Restricted cases and renewals are altered beside their own tests (cases/test_restricted_wall.py,
-# identity/test_renewals.py); the words of an erasure are read by two persons in a year.
+# identity/test_renewals.py), relations in audit_review/test_relations.py; the words of an erasure are read by two
+# persons in a year, and a review by auditors alone.
 NOT_OPENED = {
     (kek_recovery, "sealed"),
     (consent, "frame"),
@@ -44,6 +54,11 @@ NOT_OPENED = {
     (renewed_key, "signing_key"),
     (erasure, "motive"),
     (erasure, "certificate"),
+    (declaration, "tokens"),
+    (declaration, "waiting"),
+    (case_relation, "sealed"),
+    (relation_key, "wrapped"),
+    (review, "note"),
 }
 
 

@@ -51,6 +51,7 @@ _RIGHTS = {
     **dict.fromkeys((*JOURNAL_TABLES, "audit_cosignature"), "S"),
     # The directory only grows; of what it certifies goes what a newer key has replaced.
     "key_directory": "SI",
+    **dict.fromkeys(("review", "past_assignment"), "SI"),
     "key_grant": "SID",
     "kek_recovery": "SID",
     "drop_key": "SIUD",
@@ -183,6 +184,8 @@ async def walled(centre: Centre) -> Walled:
         "INSERT INTO member_note SELECT org_id, id, id, created_by, now(), 'social', '\\x00' FROM case_file",
         "INSERT INTO erasure (org_id, id, state, basis, prepared_by, prepared_at) "
         "SELECT org_id, id, 'prepared', 'objection', created_by, now() FROM case_file",
+        "INSERT INTO review SELECT org_id, id, id, 'justified', created_by, now(), '\\x00' FROM case_file",
+        "INSERT INTO past_assignment SELECT org_id, id, created_by, now(), now() FROM case_file",
         "INSERT INTO erasure_owner SELECT org_id, id, id FROM erasure",
     )
     return Walled(centre, administrator, social, UUID(draft["id"]), draft["content_digest"])

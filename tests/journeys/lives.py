@@ -325,6 +325,9 @@ def live_through_refusals(life: Life) -> None:
     auditor = life.member("avec.auditor")
     for name in ("action", "outcome", "from", "case"):
         auditor.get("/journal/entries", 422, params={name: canaries.text()})
+    opened = journals(life, ["avec"], lambda item: item["action"] == "case.create")
+    entry = next(item["id"] for item in opened if item["action"] == "case.create")
+    auditor.post("/journal/reviews", {"entry": entry, "outcome": "justified", "note": canaries.text()})
     for login in ("cidff.jurist", "avec.auditor", "avec.psychologist"):
         other = life.member(login)
         path, noted = f"/cases/{case}", follow_up(canaries, "evvi", [Group.SAFETY])

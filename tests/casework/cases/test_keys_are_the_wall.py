@@ -30,6 +30,7 @@ class AllowsEverything(Engine):
     def __init__(self, engine: Engine) -> None:
         self.org = engine.org
         self.hash = engine.hash
+        self.policies = engine.policies
 
     def _allow(self, *_question: Any) -> Decision:
         return Decision(allowed=True, policies=("test.allow",))
