@@ -6,17 +6,17 @@ A list is found whole, as indexes; what a page shows of it is read then.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Row
 
-from audit.review import Period, Spot, shown, spots, unexplained
+from audit.review import DAY, Period, Spot, shown, spots, unexplained
+from audit.standing_out import sampled
 from casework.act import Act
 from casework.audit_review.explaining import deeds_of, every_person, explanations, spans_of
 from casework.audit_review.reviewing import is_settled, reviews_since, view_reviews
-from casework.audit_review.schemas import Finding, FindingPage, State
+from casework.audit_review.schemas import Coverage, Covered, Finding, FindingPage, Kind, State
 from casework.audit_review.service import may_open_details, view_entries
 from casework.clock import microseconds
 from casework.journal import Deed
@@ -26,20 +26,18 @@ from policies.vocabulary import Action
 # An emergency access is reviewed within three days.
 EMERGENCY_DUE: Final = timedelta(hours=72)
 EMERGENCY: Final = frozenset({Action.CASE_BREAK_GLASS.value})
+# Of each calendar month so many readings are looked at whatever they are.
+SAMPLE: Final = 20
 _USUAL: Final = timedelta(days=31)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Kind(StrEnum):
-    """The lists of findings."""
-
-    UNEXPLAINED = "unexplained"
-    EMERGENCIES = "emergencies"
-
-
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A list, over since ≤ time < until (None: the last 31 days, or of emergencies all there were; until now)."""
+    """A list, over since ≤ time < until.
+
+    Without `since`: the last 31 days; all emergencies; last month's samples. Without `until`: to now.
+    """
 
     kind: Kind
     since: datetime | None = None
@@ -49,7 +47,9 @@ class Asked:
     def begins(self, now: datetime) -> datetime:
         if self.since is not None:
             return self.since
-        return _EPOCH if self.kind is Kind.EMERGENCIES else now - _USUAL
+        if self.kind is Kind.EMERGENCIES:
+            return _EPOCH
+        return _month(_month(now) - timedelta(days=1)) if self.kind is Kind.SAMPLES else now - _USUAL
 
     def period(self, now: datetime) -> Period:
         return Period(
@@ -86,6 +86,35 @@ def list_findings(act: Act, asked: Asked, cursor: int | None, limit: int) -> Fin
     )
 
 
+def count_coverage(act: Act, since: datetime | None, until: datetime | None) -> Coverage:
+    """Of each list, how much there is, how much of it is settled, and how much should be. Reading it is an entry.
+
+    Raises:
+        Forbidden: the policies do not let her read the journal.
+
+    """
+    decision = act.require_org(Action.JOURNAL_READ)
+    persons = every_person(act)
+    items = [_covered(act, Asked(kind, since, until), persons) for kind in Kind]
+    act.record(
+        Deed(
+            "journal.read",
+            policies=decision.policies,
+            count=len(items),
+            detail={"list": "coverage", "from": since, "to": until},
+        )
+    )
+    return Coverage(items)
+
+
+def _covered(act: Act, asked: Asked, persons: dict[UUID, bytes]) -> Covered:
+    found = _FIND[asked.kind](act, asked.period(act.unit.now), persons)
+    reviews = reviews_since(act, asked.begins(act.unit.now))
+    settled = [spot for spot in found if _is_settled(spot, reviews)]
+    overdue = overdue_emergencies(found, reviews, act.unit.now) if asked.kind is Kind.EMERGENCIES else []
+    return Covered(asked.kind, found=len(found), reviewed=len(settled), overdue=len(overdue))
+
+
 def overdue_emergencies(
     found: Sequence[Spot], reviews: Mapping[UUID, Sequence[Row[Any]]], now: datetime
 ) -> list[Spot]:
@@ -108,9 +137,21 @@ def _emergencies(act: Act, period: Period, _persons: dict[UUID, bytes]) -> list[
     return spots(act.unit.connection, act.org_id.bytes, period, EMERGENCY)
 
 
+def _samples(act: Act, period: Period, _persons: dict[UUID, bytes]) -> list[Spot]:
+    """Of months that are over alone: a sample that still changes could not be worked off."""
+    whole = Period(
+        since=microseconds(_month(_EPOCH + timedelta(microseconds=period.since))),
+        until=min(microseconds(_month(act.unit.now)), period.until + 31 * DAY),
+    )
+    readings = spots(act.unit.connection, act.org_id.bytes, whole, explanations().accesses)
+    drawn = sampled(readings, act.org_id.bytes, SAMPLE)
+    return [spot for spot in drawn if period.since <= spot.time < period.until]
+
+
 _FIND: Final[Mapping[Kind, Callable[[Act, Period, dict[UUID, bytes]], list[Spot]]]] = {
     Kind.UNEXPLAINED: _unexplained,
     Kind.EMERGENCIES: _emergencies,
+    Kind.SAMPLES: _samples,
 }
 
 
@@ -162,3 +203,8 @@ def _views(
 
 def _due_at(spot: Spot) -> datetime:
     return datetime.fromtimestamp(spot.time / 1_000_000, UTC) + EMERGENCY_DUE
+
+
+def _month(moment: datetime) -> datetime:
+    """When its calendar month (UTC) began."""
+    return moment.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)

@@ -16,11 +16,13 @@ from audit.entry import Outcome
 from casework.act import Act
 from casework.audit_review import findings, reviewing, service
 from casework.audit_review.exporting import Chosen, record_export, write_export
-from casework.audit_review.findings import Asked, Kind
+from casework.audit_review.findings import Asked
 from casework.audit_review.formats import Format
 from casework.audit_review.schemas import (
+    Coverage,
     EntryPage,
     FindingPage,
+    Kind,
     NewReview,
     ReviewPage,
     ReviewView,
@@ -185,6 +187,13 @@ async def list_findings(
     return await _findings(request, kind, only, (since, until), cursor, limit)
 
 
+@get("/api/v1/journal/coverage", opt=requires(Action.JOURNAL_READ))
+async def count_coverage(request: AnyRequest, since: Since = None, until: Until = None) -> Response[Coverage]:
+    """Of each list of findings, how much there is, how much is reviewed, and how much is overdue."""
+    _require_zones(since, until)
+    return await perform(request, lambda act: findings.count_coverage(act, since, until))
+
+
 async def _findings(
     request: AnyRequest,
     kind: Kind,
@@ -238,6 +247,7 @@ ROUTES = (
     export_entries,
     list_unexplained,
     list_findings,
+    count_coverage,
     record_review,
     list_reviews,
 )

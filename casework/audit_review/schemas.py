@@ -78,6 +78,14 @@ class ReviewPage(Struct):
     next: str | None
 
 
+class Kind(StrEnum):
+    """The lists of findings."""
+
+    UNEXPLAINED = "unexplained"
+    EMERGENCIES = "emergencies"
+    SAMPLES = "samples"
+
+
 class State(StrEnum):
     """How far the review of an entry is."""
 
@@ -105,3 +113,18 @@ class FindingPage(Struct):
     items: list[Finding]
     next: str | None
     count: int
+
+
+class Covered(Struct):
+    """Of one list: how much was found, how much of it is settled by reviews, and how much is overdue."""
+
+    kind: Kind
+    found: int
+    reviewed: int
+    overdue: int
+
+
+class Coverage(Struct):
+    """How far the reviews are, one row a list."""
+
+    items: list[Covered]

@@ -39,6 +39,7 @@ MAY: Final[Mapping[str, str]] = {
     "read_entries": AUDITOR,
     "list_unexplained": AUDITOR,
     "list_findings": AUDITOR,
+    "count_coverage": AUDITOR,
     "list_reviews": AUDITOR,
     "record_review": AUDITOR,
     "read_checkpoint": AUDITOR,

@@ -86,6 +86,7 @@ ROUTES: Final[dict[tuple[str, str], str | frozenset[Action]]] = {
     ("GET", "/api/v1/journal/entries"): frozenset({Action.JOURNAL_READ}),
     ("GET", "/api/v1/journal/unexplained"): frozenset({Action.JOURNAL_READ}),
     ("GET", "/api/v1/journal/findings"): frozenset({Action.JOURNAL_READ}),
+    ("GET", "/api/v1/journal/coverage"): frozenset({Action.JOURNAL_READ}),
     ("GET", "/api/v1/journal/reviews"): frozenset({Action.JOURNAL_READ}),
     ("POST", "/api/v1/journal/reviews"): frozenset({Action.JOURNAL_REVIEW}),
     ("GET", "/api/v1/journal/checkpoint"): frozenset({Action.JOURNAL_VERIFY}),

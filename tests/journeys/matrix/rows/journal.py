@@ -105,6 +105,20 @@ ROWS = (
         cast=_AUDITORS,
     ),
     Row(
+        "GET",
+        "/api/v1/journal/coverage",
+        lambda _: Call("/api/v1/journal/coverage"),
+        {
+            **ANONYMOUS,
+            **each(forbidden("journal.read"), *_STAFF),
+            **each(allowed("journal.read"), Actor.AUDITOR, Actor.DPO, Actor.FOREIGN, Actor.PARTNER),
+            **withdrawn(_NO_MATTER),
+            Actor.ASSIGNED: forbidden("journal.read"),
+        },
+        fields="items items.kind items.found items.reviewed items.overdue",
+        cast=_AUDITORS,
+    ),
+    Row(
         "POST",
         "/api/v1/journal/reviews",
         _review,

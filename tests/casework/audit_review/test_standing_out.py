@@ -1,0 +1,76 @@
+"""The lists of what stands out: each finds the case that was planted, and leaves the innocent one alone."""
+
+from datetime import timedelta
+from typing import Any
+
+from casework.audit_review.findings import EMERGENCY_DUE, SAMPLE
+from tests.casework.audit_review.test_reviews import reviewed
+from tests.casework.audit_review.test_unexplained import EMERGENCY
+from tests.casework.centre import Centre
+from tests.casework.story import open_case
+
+
+async def listed(centre: Centre, kind: str, slug: str = "avec", **query: Any) -> list[dict[str, Any]]:
+    """One of the lists, newest first, as the auditor reads it."""
+    await centre.integrate()
+    auditor = await centre.sign_in(f"{slug}.auditor")
+    page = await auditor.get("/journal/findings", params={"kind": kind, "limit": 200, **query})
+    return list(page["items"])
+
+
+async def _coverage(centre: Centre) -> dict[str, tuple[int, int, int]]:
+    """(found, reviewed, overdue) of each list."""
+    await centre.integrate()
+    items = (await (await centre.sign_in("avec.auditor")).get("/journal/coverage"))["items"]
+    return {item["kind"]: (item["found"], item["reviewed"], item["overdue"]) for item in items}
+
+
+def _next_month(centre: Centre) -> timedelta:
+    now = centre.clock.now()
+    return (now.replace(day=1) + timedelta(days=32)).replace(day=2, hour=12) - now
+
+
+async def test_a_sample_is_drawn_of_readings_of_a_month_that_is_over_and_stays_the_same(
+    centre: Centre,
+) -> None:
+    social = await centre.sign_in("avec.social")
+    case = await open_case(social)
+    for _ in range(SAMPLE + 2):
+        await social.get(f"/cases/{case}")
+    assert await listed(centre, "samples") == []
+    centre.clock.offset += _next_month(centre)
+    sample = await listed(centre, "samples")
+    assert len(sample) == SAMPLE
+    # What is read is drawn, and nothing else; what comes later changes nothing.
+    assert {item["entry"]["action"] for item in sample} == {"case.open"}
+    await (await centre.sign_in("avec.social")).get(f"/cases/{case}")
+    middle = sample[SAMPLE // 2]["entry"]
+    newer = await listed(centre, "samples", **{"from": middle["time"]})
+    again = [item["entry"]["id"] for item in await listed(centre, "samples")]
+    assert again == [item["entry"]["id"] for item in sample]
+    assert [item["entry"]["id"] for item in newer] == again[: SAMPLE // 2 + 1]
+    assert await listed(centre, "samples", "cidff") == []
+
+
+async def test_coverage_counts_what_was_found_reviewed_and_left_overdue(centre: Centre) -> None:
+    case = await open_case(await centre.sign_in("avec.social"), "social")
+    for login in ("avec.psychologist", "avec.jurist"):
+        client = await centre.sign_in(login, step_up=True)
+        await client.post(f"/cases/{case}/break-glass", EMERGENCY)
+    await (await centre.sign_in("avec.supervisor")).get(f"/cases/{case}")
+    first, _ = await listed(centre, "emergencies")
+    await (await centre.sign_in("avec.auditor")).post("/journal/reviews", reviewed(first["entry"]["id"]))
+    counted = await _coverage(centre)
+    assert (counted["unexplained"], counted["emergencies"]) == ((1, 0, 0), (2, 1, 0))
+    centre.clock.offset += EMERGENCY_DUE
+    assert (await _coverage(centre))["emergencies"] == (2, 1, 1)
+    read = (await centre.journal("avec", action="journal.read"))[1]
+    assert read["detail"]["list"] == "coverage"
+    auditor = await centre.sign_in("avec.auditor")
+    await auditor.refused("GET", "/journal/coverage?from=2026-11-20T10:00:00", 422, "bad_input")
+
+
+async def test_who_does_not_audit_counts_no_coverage(centre: Centre) -> None:
+    for login in ("avec.social", "avec.supervisor", "avec.custodian"):
+        await (await centre.sign_in(login)).refused("GET", "/journal/coverage", 403, "forbidden")
+    assert len(await centre.journal("avec", action="journal.read", outcome="denied")) == 3
