@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, CursorResult, Row, and_, exists, select
+from sqlalchemy import ColumnElement, Connection, CursorResult, Row, Select, and_, exists, func, select
 
 from audit import tables
 from audit.entry import Entry, Outcome
@@ -119,6 +119,30 @@ def spots(
         .order_by(_entry.c.idx.desc())
     ).all()
     return [Spot(row.idx, row.entry_id, row.time, row.actor, 1, row.time) for row in rows]
+
+
+def persons_by_actor(
+    connection: Connection, log: bytes, period: Period, actions: Collection[str]
+) -> dict[str, int]:
+    """Of how many persons each member did something of these actions in a period."""
+    about = and_(_subject.c.log == _entry.c.log, _subject.c.idx == _entry.c.idx)
+    query = (
+        select(_entry.c.actor, func.count(_subject.c.pseudonym.distinct()))
+        .join_from(_entry, _subject, about)
+        .where(*_of(log, period), _entry.c.action.in_(sorted(actions)), _entry.c.outcome == Outcome.ALLOWED)
+    )
+    return _by_actor(connection, query)
+
+
+def entries_by_actor(connection: Connection, log: bytes, period: Period, outcome: Outcome) -> dict[str, int]:
+    """How many entries of this outcome each member has in a period."""
+    query = select(_entry.c.actor, func.count()).where(*_of(log, period), _entry.c.outcome == outcome)
+    return _by_actor(connection, query)
+
+
+def _by_actor(connection: Connection, query: Select[Any]) -> dict[str, int]:
+    rows = connection.execute(query.where(_entry.c.actor.is_not(None)).group_by(_entry.c.actor)).all()
+    return {str(actor): int(count) for actor, count in rows}
 
 
 def shown(connection: Connection, log: bytes, indexes: Collection[int]) -> dict[int, Integrated]:

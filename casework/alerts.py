@@ -37,6 +37,14 @@ class AlertKind(StrEnum):
     ERASURE_FORGED = "erasure_forged"
     # A case that nobody has a reason to open was opened.
     HONEYTOKEN_OPENED = "honeytoken_opened"
+    # One member opened far more persons' files within an hour than a day's work is.
+    BULK_READING = "bulk_reading"
+    # One member was refused again and again.
+    DENIAL_RUN = "denial_run"
+    # An emergency access that nobody reviewed in time.
+    EMERGENCY_UNREVIEWED = "emergency_unreviewed"
+    # Somebody who audits was shown far more of the journal than she can read.
+    MASS_AUDITING = "mass_auditing"
     # The newest key directory that was seen could not be remembered.
     FLOOR_NOT_RAISED = "floor_not_raised"
     # Somebody tried whether alerts arrive.

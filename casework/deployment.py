@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select
 
 from audit.lane_file import LaneFile
 from audit.memory import WriterMemory
+from casework.alerts import AlertKind
 from casework.anchors import Anchors
 from casework.clock import Clock
 from casework.database import Database, UnsafeDatabase
@@ -66,6 +67,8 @@ class Deployment:
     engines: dict[UUID, Engine] = field(default_factory=dict)
     # Requests for erasure that the database calls decided and nobody decided: each is journaled once a process.
     forged_erasures: set[tuple[UUID, UUID]] = field(default_factory=set)
+    # What the last look at each organisation's journal found: an alarm is raised once while its cause lasts.
+    review_alarms: dict[UUID, set[tuple[AlertKind, str]]] = field(default_factory=dict)
     search_turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SEARCHES_AT_ONCE))
     password_turns: Turns = field(default_factory=lambda: Turns(PASSWORDS_AT_ONCE, PASSWORDS_IN_LINE))
     step_up_turns: Turns = field(default_factory=lambda: Turns(STEP_UPS_AT_ONCE, PASSWORDS_IN_LINE))

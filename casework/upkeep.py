@@ -8,6 +8,7 @@ from uuid import UUID
 
 import structlog
 
+from casework.audit_review.alarms import raise_alarms
 from casework.database import UnitOfWork
 from casework.deployment import Deployment
 from casework.identity import idempotency, limits, sessions
@@ -22,7 +23,8 @@ PERIOD_SECONDS = 60
 async def sweep(deployment: Deployment) -> None:
     """Delete sessions, step-ups and counters that are over, and idempotency keys older than a day.
 
-    Finish what a kill left half done of erasures and of renewals of keys.
+    Raise what an organisation's journal says that somebody must look at now. Finish what a kill left half done of
+    erasures and of renewals of keys.
 
     Behind the wall each organisation is entered in turn. What the counters refused is told to the journal first.
     Each directory is read anew: what another process certified (a drop key, a removal) is known within the period.
@@ -32,6 +34,7 @@ async def sweep(deployment: Deployment) -> None:
         sessions.forget_expired,
         sessions.forget_step_ups,
         idempotency.forget_old,
+        partial(raise_alarms, deployment),
     )
     for org_id in tuple(deployment.slugs):
         for work in each:

@@ -82,6 +82,26 @@ WORDS: Mapping[AlertKind, Words] = {
         "Un dossier placé pour cela a été ouvert ou modifié.",
         "Ouvrez la revue du journal et cherchez « honeytoken.opened ».",
     ),
+    AlertKind.BULK_READING: Words(
+        "Beaucoup de dossiers ouverts en une heure",
+        "Un membre a ouvert en une heure bien plus de dossiers qu’une journée de travail n’en demande.",
+        _ADVICE_REVIEW,
+    ),
+    AlertKind.DENIAL_RUN: Words(
+        "Une suite de refus",
+        "Un membre s’est vu refuser de nombreuses demandes en une heure.",
+        _ADVICE_REVIEW,
+    ),
+    AlertKind.EMERGENCY_UNREVIEWED: Words(
+        "Un accès d’urgence attend sa revue",
+        "Un accès d’urgence n’a pas été revu dans les trois jours.",
+        _ADVICE_REVIEW,
+    ),
+    AlertKind.MASS_AUDITING: Words(
+        "Une lecture massive du journal",
+        "Un membre a lu ou emporté en une heure une très grande part du journal.",
+        _ADVICE_REVIEW,
+    ),
     AlertKind.FLOOR_NOT_RAISED: Words(
         "L’annuaire des clés n’a pas pu être mémorisé",
         "Le dernier état de l’annuaire des clés n’a pas pu être écrit hors de la base.",

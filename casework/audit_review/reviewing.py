@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import Connection, Row, insert, select
 
 from audit.errors import EntryNotFound
 from audit.log import find_entry
@@ -105,9 +105,14 @@ def list_reviews(act: Act, entry: UUID | None, cursor: UUID | None, limit: int) 
 
 def reviews_since(act: Act, since: datetime) -> dict[UUID, list[Row[Any]]]:
     """Reviews by the entry they are of, oldest first; of an entry since `since` all are among them."""
+    return stored_reviews(act.unit.connection, act.org_id, since)
+
+
+def stored_reviews(connection: Connection, org_id: UUID, since: datetime) -> dict[UUID, list[Row[Any]]]:
+    """The same, for whoever has no session: nothing sealed is opened."""
     found: dict[UUID, list[Row[Any]]] = defaultdict(list)
-    query = select(review).where(review.c.org_id == act.org_id, review.c.reviewed_at >= since)
-    for row in act.unit.connection.execute(query.order_by(review.c.reviewed_at, review.c.id)):
+    query = select(review).where(review.c.org_id == org_id, review.c.reviewed_at >= since)
+    for row in connection.execute(query.order_by(review.c.reviewed_at, review.c.id)):
         found[row.entry_id].append(row)
     return found
 
