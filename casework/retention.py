@@ -17,17 +17,20 @@ from sqlalchemy import Connection
 
 from audit.checkpoint import Checkpoint
 from audit.pruning import explained_below, prunable_below, prune_step, pruned_below
+from audit.review import Period, spots
 from audit.state import SignerState
 from audit.tables import DEPLOYMENT_LOG
 from audit.verdict import Verdict
 from audit.verifier import PRUNE_ACTION, Progress
+from casework.audit_review.findings import EMERGENCY, overdue_emergencies
+from casework.audit_review.reviewing import stored_reviews
 from casework.clock import microseconds
 from casework.database import UnitOfWork
 from casework.deployment import Deployment
 from casework.integration import PERIOD_SECONDS, Integration
 from casework.integrity import verify_log
 from casework.journal import Deed, Who
-from casework.organisations.periods import USUAL, journal_months
+from casework.organisations.periods import LONGEST, USUAL, journal_months
 from casework.rights.holding import held_since
 
 # Runs its argument in one committed transaction with the pruner's rights.
@@ -45,7 +48,8 @@ class Pruning:
     """What retention finds, or does, in one log. `slug` is None for the deployment's own.
 
     Entries from `was` (included) to `minimum` go; they are older than `before`. `is_held`: a legal hold keeps more
-    than the period would. `refused`: the verdict for which nothing goes.
+    than the period would; `is_unreviewed`: an emergency access that nobody reviewed does. `refused`: the verdict
+    for which nothing goes.
     """
 
     slug: str | None
@@ -54,6 +58,7 @@ class Pruning:
     was: int
     minimum: int
     is_held: bool
+    is_unreviewed: bool
     refused: Verdict | None = None
 
     @property
@@ -131,7 +136,8 @@ def _find(connection: Connection, log: UUID, slug: str | None, now: datetime) ->
     months = journal_months(connection, log) if slug is not None else USUAL
     expired = months_before(now, months)
     held = held_since(connection, log, now)
-    before = expired if held is None else min(expired, held)
+    unreviewed = _unreviewed_since(connection, log, now)
+    before = min(moment for moment in (expired, held, unreviewed) if moment is not None)
     was = pruned_below(connection, log.bytes)
     return Pruning(
         slug=slug,
@@ -139,8 +145,21 @@ def _find(connection: Connection, log: UUID, slug: str | None, now: datetime) ->
         before=before.astimezone(UTC),
         was=was,
         minimum=prunable_below(connection, log.bytes, microseconds(before)),
-        is_held=before < expired,
+        is_held=held is not None and held < expired,
+        is_unreviewed=unreviewed is not None and unreviewed < expired,
     )
+
+
+def _unreviewed_since(connection: Connection, log: UUID, now: datetime) -> datetime | None:
+    """From when on entries are kept for emergencies that nobody reviewed; never beyond the longest period."""
+    ever = Period(since=0, until=microseconds(now))
+    found = spots(connection, log.bytes, ever, EMERGENCY)
+    reviews = stored_reviews(connection, log, datetime.fromtimestamp(0, UTC))
+    waiting = [spot.time for spot in overdue_emergencies(found, reviews, now)]
+    if not waiting:
+        return None
+    oldest = datetime.fromtimestamp(min(waiting) / 1_000_000, UTC)
+    return max(oldest, months_before(now, LONGEST))
 
 
 def _announce(deployment: Deployment, log: UUID, found: Pruning, unit: UnitOfWork) -> None:

@@ -106,9 +106,11 @@ def _in_words(found: Pruning, *, is_dry_run: bool) -> str:
     name = f"« {found.slug} »" if found.slug is not None else "Journal du déploiement"
     if found.refused is not None:
         return f"{name} : rien n’est élagué d’un journal refusé ({found.refused.words})."
-    kept = f"conservation : {found.months} mois" + (
-        ", et plus pour une procédure en cours" if found.is_held else ""
-    )
+    kept = f"conservation : {found.months} mois"
+    if found.is_held:
+        kept += ", et plus pour une procédure en cours"
+    if found.is_unreviewed:
+        kept += ", et plus pour un accès d’urgence que personne n’a revu"
     if not found.count:
         return f"{name} : rien à élaguer ({kept})."
     gone = "seraient élaguées" if is_dry_run else "ont été élaguées"

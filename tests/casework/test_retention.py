@@ -167,6 +167,36 @@ async def test_a_procedure_under_way_keeps_the_journal_of_its_case(centre: Centr
     assert (free.count, free.is_held) == (256, False)
 
 
+async def test_an_emergency_that_nobody_reviewed_is_kept_for_its_review_and_not_for_ever(
+    centre: Centre,
+) -> None:
+    case = await open_case(await centre.sign_in("avec.social"), "social")
+    psychologist = await centre.sign_in("avec.psychologist", step_up=True)
+    await psychologist.post(f"/cases/{case}/break-glass", {"purpose": "support", "reason": "Elle appelle."})
+    await fill(centre, "avec", 300)
+    centre.clock.offset = YEAR
+    _, kept = await found_in(centre, "avec")
+    assert (kept.count, kept.is_unreviewed, kept.is_held) == (0, True, False)
+    auditor = await centre.sign_in("avec.auditor")
+    (item,) = (await auditor.get("/journal/findings", params={"kind": "emergencies"}))["items"]
+    review = {"entry": item["entry"]["id"], "outcome": "justified", "note": "Appel de la brigade."}
+    await auditor.post("/journal/reviews", review)
+    _, reviewed = await found_in(centre, "avec")
+    assert (reviewed.count, reviewed.is_unreviewed) == (256, False)
+
+
+async def test_an_emergency_that_is_never_reviewed_is_kept_for_the_longest_period_alone(
+    centre: Centre,
+) -> None:
+    case = await open_case(await centre.sign_in("avec.social"), "social")
+    psychologist = await centre.sign_in("avec.psychologist", step_up=True)
+    await psychologist.post(f"/cases/{case}/break-glass", {"purpose": "support", "reason": "Elle appelle."})
+    await fill(centre, "avec", 300)
+    centre.clock.offset = timedelta(days=36 * 31)
+    _, found = await found_in(centre, "avec")
+    assert (found.count, found.is_unreviewed) == (256, True)
+
+
 async def test_a_journal_that_does_not_verify_is_not_pruned(centre: Centre) -> None:
     """Who rewrites an entry, or makes what is recent look old, does not have the service hide it."""
     await fill(centre, "avec", 300)
