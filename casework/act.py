@@ -77,6 +77,8 @@ class Act:
     identity: Identity
     keyring: Keyring
     receipts: list[Receipt] = field(default_factory=list)
+    # Whether what did not open was tried before, in another unit: now it is damaged, and not being renewed.
+    looks_again: bool = False
 
     @property
     def org_id(self) -> UUID:
@@ -100,7 +102,14 @@ class Act:
         return receipt
 
     def report_damage(self, error: CryptoError, **about: str) -> None:
-        """Raise the alarm of something sealed that does not open, and journal it, where a list shows the rest."""
+        """Raise the alarm of something sealed that does not open, and journal it, where a list shows the rest.
+
+        Raises:
+            CryptoError: it is the first look at it; the unit is run once more.
+
+        """
+        if not self.looks_again:
+            raise error
         alert(
             AlertKind.SEALED_DATA_DAMAGED,
             organisation=self.identity.slug,

@@ -6,6 +6,7 @@ Every route says who may use it, with `requires(…)` or `public(because=…)`; 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
@@ -284,17 +285,18 @@ async def _in_unit(
     two of a unit's statements. What is damaged stays so.
     """
 
-    def unit_of_work(unit: UnitOfWork) -> T:
+    def unit_of_work(unit: UnitOfWork, *, looks_again: bool) -> T:
         session = sessions.find(unit, token)
         if isinstance(session, PendingSession):
             raise NotSignedIn
         act = begin_act(deployment, unit, session, circumstances)
+        act.looks_again = looks_again
         acts.append(act)
         return work(act)
 
     with suppress(CryptoError, ShredMissing):
-        return await within_limits(deployment.database, unit_of_work)
-    return await within_limits(deployment.database, unit_of_work)
+        return await within_limits(deployment.database, partial(unit_of_work, looks_again=False))
+    return await within_limits(deployment.database, partial(unit_of_work, looks_again=True))
 
 
 async def journal_refusal(deployment: Deployment, asker: Identity, refused: Refusal) -> None:
