@@ -13,6 +13,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from audit.lane_file import LaneFile
+from audit.memory import WriterMemory
 from casework.anchors import Anchors
 from casework.clock import Clock
 from casework.database import Database, UnitOfWork
@@ -76,6 +77,7 @@ async def rotate_and_die(
         peppers=FileKeyProvider(settings.pepper_file).peppers(),
         directories=Directories(Anchors(settings.state_dir)),
         journal=Journal(NAME, LaneFile(lanes_folder(settings))),
+        memory=WriterMemory(database.clock.elapsed),
         is_demo=False,
         slugs=dict(slugs),
         engines=engines,
