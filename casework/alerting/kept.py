@@ -110,9 +110,11 @@ class KeptAlerts:
                     "old": now - int(TOLD_WITHIN.total_seconds()),
                 },
             ).fetchall()
+        # Of another version's kinds nothing is told: nobody knows the words, and the others must not wait for it.
         return [
             Owed(AlertKind(kind), org or None, total, count, datetime.fromtimestamp(last, UTC))
             for kind, org, total, count, last in rows
+            if kind in set(AlertKind)
         ]
 
     def told(self, channel: str, owed: Owed) -> None:

@@ -2,8 +2,10 @@
 
 import hmac
 import json
+import sqlite3
 import ssl
 from base64 import b64decode, b64encode
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from structlog.testing import capture_logs
 from casework.alerting import channels
 from casework.alerting.config import AlertSettings, Recipients, Security, Smtp, Webhook
 from casework.alerting.delivery import Delivery
-from casework.alerting.kept import QUIET, TOLD_WITHIN, KeptAlerts
+from casework.alerting.kept import FILE_NAME, QUIET, TOLD_WITHIN, KeptAlerts
 from casework.alerts import AlertKind, alert, keep_alerts
 from casework.clock import Clock
 from tests.casework.alerting.receivers import (
@@ -249,6 +251,15 @@ async def test_a_message_that_is_sent_twice_has_one_id(
         assert await telling.round() == 1
     first, second = (headers["webhook-id"] for headers, _ in receiver.requests)
     assert first == second
+
+
+async def test_a_kind_of_another_version_keeps_no_other_from_being_told(
+    tmp_path: Path, kept: KeptAlerts, clock: Hands
+) -> None:
+    kept.keep(AlertKind.RESTORED, None)
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as file, file:
+        file.execute("INSERT INTO raised SELECT 'of_tomorrow', organisation, total, last FROM raised")
+    assert [owed.kind for owed in kept.owed("webhook:.deployment", None)] == [AlertKind.RESTORED]
 
 
 async def test_a_new_channel_is_not_told_what_is_over(tmp_path: Path, kept: KeptAlerts, clock: Hands) -> None:
