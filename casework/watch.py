@@ -23,6 +23,8 @@ from casework.journal import HEARTBEAT_SECONDS, Deed, Who
 
 # How often the settings and the triggers are looked at.
 INSPECTION_SECONDS = 10.0
+# How often it is found out anew what became of missing entries: for that a log's whole inbox is read.
+SEARCH_SECONDS = 5.0
 # A clock that is steered by NTP drifts by less.
 STEP_SECONDS = 5.0
 _KINDS = {
@@ -42,6 +44,7 @@ class Watch:
         self._ahead = deployment.clock.ahead()
         self._beat_at = self._inspected_at = deployment.clock.elapsed()
         self._told: dict[bytes, AlertKind] = {}
+        self._searched_at = self._beat_at - SEARCH_SECONDS
 
     async def begin(self) -> None:
         """The first heartbeats."""
@@ -93,10 +96,13 @@ class Watch:
 
     async def _look_for_the_missing(self) -> None:
         missing = self._deployment.memory.missing()
-        if missing:
-            await self._tell_of(missing, frozenset(_KINDS.values()))
-        else:
+        if not missing:
             self._told.clear()
+            return
+        now = self._clock.elapsed()
+        if not self._told or now - self._searched_at >= SEARCH_SECONDS:
+            self._searched_at = now
+            await self._tell_of(missing, frozenset(_KINDS.values()))
 
     async def _tell_of(self, missing: Iterable[Remembered], kinds: Collection[AlertKind]) -> None:
         by_log = groupby(sorted(missing, key=attrgetter("log")), key=attrgetter("log"))

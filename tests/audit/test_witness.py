@@ -97,9 +97,10 @@ def test_an_empty_log_is_signed_and_nothing_of_it_is_remembered(witness: Witness
     witness.add_checkpoint(TREE.asked(0, 5))
 
 
-def test_either_key_of_a_log_that_changes_its_key_is_known(witness: Witness) -> None:
+def test_either_key_of_a_log_that_changes_its_key_is_known(witness: Witness, tmp_path: Path) -> None:
     witness.add_checkpoint(TREE.asked(0, 2))
     witness.add_checkpoint(TREE.asked(2, 3, signer=NEW_KEY))
+    assert remembered(tmp_path) == 3
 
 
 def test_two_roots_of_one_size_are_never_signed(witness: Witness, tmp_path: Path) -> None:
