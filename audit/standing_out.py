@@ -2,8 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
+from itertools import pairwise
 
 from audit.review import Spot
 
@@ -20,6 +22,33 @@ def sampled(found: Sequence[Spot], log: bytes, per_month: int) -> list[Spot]:
         months[month].append((drawn, spot))
     chosen = [spot for each in months.values() for _, spot in sorted(each, key=_lot)[:per_month]]
     return sorted(chosen, key=_place, reverse=True)
+
+
+def runs(found: Sequence[Spot], at_least: int, within: int) -> list[Spot]:
+    """Rows of one member's entries of which at least so many lie within so many microseconds, newest first.
+
+    One spot a row, which ends where she pauses for longer: its first entry, and how many there are.
+    """
+    by_actor: dict[str, list[Spot]] = defaultdict(list)
+    for spot in sorted(found, key=_moment):
+        if spot.actor is not None:
+            by_actor[spot.actor].append(spot)
+    kept = []
+    for hers in by_actor.values():
+        ends = [
+            place for place, (one, other) in enumerate(pairwise(hers), 1) if other.time - one.time > within
+        ]
+        for since, until in pairwise([0, *ends, len(hers)]):
+            row = hers[since:until]
+            if any(
+                last.time - one.time <= within for one, last in zip(row, row[at_least - 1 :], strict=False)
+            ):
+                kept.append(replace(row[0], times=len(row), last=row[-1].time))
+    return sorted(kept, key=_place, reverse=True)
+
+
+def _moment(spot: Spot) -> tuple[int, int]:
+    return spot.time, spot.index
 
 
 def _lot(drawn: tuple[bytes, Spot]) -> bytes:

@@ -11,8 +11,9 @@ from uuid import UUID
 
 from sqlalchemy import Row
 
+from audit.entry import Outcome
 from audit.review import DAY, Period, Spot, shown, spots, unexplained
-from audit.standing_out import sampled
+from audit.standing_out import runs, sampled
 from casework.act import Act
 from casework.audit_review.explaining import deeds_of, every_person, explanations, spans_of
 from casework.audit_review.reviewing import is_settled, reviews_since, view_reviews
@@ -28,7 +29,10 @@ EMERGENCY_DUE: Final = timedelta(hours=72)
 EMERGENCY: Final = frozenset({Action.CASE_BREAK_GLASS.value})
 # Of each calendar month so many readings are looked at whatever they are.
 SAMPLE: Final = 20
+# So many denials of one member, none later than that after the one before, are a run.
+DENIALS, DENIALS_WITHIN = 5, timedelta(minutes=10)
 _USUAL: Final = timedelta(days=31)
+_MICROSECOND: Final = timedelta(microseconds=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -148,10 +152,16 @@ def _samples(act: Act, period: Period, _persons: dict[UUID, bytes]) -> list[Spot
     return [spot for spot in drawn if period.since <= spot.time < period.until]
 
 
+def _denials(act: Act, period: Period, _persons: dict[UUID, bytes]) -> list[Spot]:
+    denied = spots(act.unit.connection, act.org_id.bytes, period, None, outcome=Outcome.DENIED)
+    return runs(denied, DENIALS, DENIALS_WITHIN // _MICROSECOND)
+
+
 _FIND: Final[Mapping[Kind, Callable[[Act, Period, dict[UUID, bytes]], list[Spot]]]] = {
     Kind.UNEXPLAINED: _unexplained,
     Kind.EMERGENCIES: _emergencies,
     Kind.SAMPLES: _samples,
+    Kind.DENIALS: _denials,
 }
 
 

@@ -84,6 +84,7 @@ class Kind(StrEnum):
     UNEXPLAINED = "unexplained"
     EMERGENCIES = "emergencies"
     SAMPLES = "samples"
+    DENIALS = "denials"
 
 
 class State(StrEnum):

@@ -2,8 +2,9 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
-from casework.audit_review.findings import EMERGENCY_DUE, SAMPLE
+from casework.audit_review.findings import DENIALS, DENIALS_WITHIN, EMERGENCY_DUE, SAMPLE
 from tests.casework.audit_review.test_reviews import reviewed
 from tests.casework.audit_review.test_unexplained import EMERGENCY
 from tests.casework.centre import Centre
@@ -74,3 +75,17 @@ async def test_who_does_not_audit_counts_no_coverage(centre: Centre) -> None:
     for login in ("avec.social", "avec.supervisor", "avec.custodian"):
         await (await centre.sign_in(login)).refused("GET", "/journal/coverage", 403, "forbidden")
     assert len(await centre.journal("avec", action="journal.read", outcome="denied")) == 3
+
+
+async def test_a_run_of_denials_is_found_and_a_few_over_a_day_are_not(centre: Centre) -> None:
+    guessing, unlucky = await centre.sign_in("avec.jurist"), await centre.sign_in("avec.psychologist")
+    for _ in range(DENIALS):
+        await guessing.refused("GET", f"/cases/{uuid4()}", 404, "not_found")
+    for _ in range(DENIALS - 1):
+        await unlucky.refused("GET", f"/cases/{uuid4()}", 404, "not_found")
+    centre.clock.offset += 2 * DENIALS_WITHIN
+    await (await centre.sign_in("avec.psychologist")).refused("GET", f"/cases/{uuid4()}", 404, "not_found")
+    (found,) = await listed(centre, "denials")
+    assert found["entry"]["entry"]["actor"] == str(centre.member("avec.jurist"))
+    assert (found["times"], found["entry"]["outcome"]) == (DENIALS, "denied")
+    assert await listed(centre, "denials", "cidff") == []
