@@ -85,6 +85,7 @@ class Kind(StrEnum):
     EMERGENCIES = "emergencies"
     SAMPLES = "samples"
     DENIALS = "denials"
+    WITHDRAWALS = "withdrawals"
 
 
 class State(StrEnum):

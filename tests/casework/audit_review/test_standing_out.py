@@ -8,7 +8,7 @@ from casework.audit_review.findings import DENIALS, DENIALS_WITHIN, EMERGENCY_DU
 from tests.casework.audit_review.test_reviews import reviewed
 from tests.casework.audit_review.test_unexplained import EMERGENCY
 from tests.casework.centre import Centre
-from tests.casework.story import open_case
+from tests.casework.story import accept, hand_over, open_case
 
 
 async def listed(centre: Centre, kind: str, slug: str = "avec", **query: Any) -> list[dict[str, Any]]:
@@ -89,3 +89,29 @@ async def test_a_run_of_denials_is_found_and_a_few_over_a_day_are_not(centre: Ce
     assert found["entry"]["entry"]["actor"] == str(centre.member("avec.jurist"))
     assert (found["times"], found["entry"]["outcome"]) == (DENIALS, "denied")
     assert await listed(centre, "denials", "cidff") == []
+
+
+async def test_what_is_read_of_a_received_case_after_its_consent_was_withdrawn_is_found(
+    centre: Centre,
+) -> None:
+    social = await centre.sign_in("avec.social", step_up=True)
+    case, kept = [await open_case(social, "social") for _ in range(2)]
+    sent, given = await hand_over(social, case, "identity", "social")
+    stays, _ = await hand_over(social, kept, "identity", "social")
+    supervisor = await centre.sign_in("cidff.supervisor")
+    received, other = [await accept(supervisor, handoff, "cidff.jurist") for handoff in (sent, stays)]
+    jurist = await centre.sign_in("cidff.jurist")
+    await jurist.get(f"/cases/{received}")
+    centre.clock.offset += timedelta(minutes=1)
+    await social.post(f"/consents/{given}/withdrawal", {"means": "oral"}, expect=200)
+    assert await listed(centre, "withdrawals", "cidff") == []
+    centre.clock.offset += timedelta(minutes=1)
+    for _ in range(3):
+        await jurist.get(f"/cases/{received}")
+    await jurist.get(f"/cases/{other}")
+    # The sender's own case is hers as before.
+    await social.get(f"/cases/{case}")
+    (found,) = await listed(centre, "withdrawals", "cidff")
+    assert (found["case_id"], found["times"]) == (received, 3)
+    assert found["entry"]["entry"]["actor"] == str(centre.member("cidff.jurist"))
+    assert await listed(centre, "withdrawals") == []
