@@ -23,8 +23,10 @@ class Rounds:
     async def pause(self, seconds: float) -> None:
         """Between two rounds: at most so long, and no longer than until somebody waits."""
         await asyncio.sleep(SHORTEST_SECONDS)
+        # Not wait_for: where somebody asks for a round at the very moment of a stop, it forgets the stop.
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._wanted.wait(), seconds - SHORTEST_SECONDS)
+            async with asyncio.timeout(seconds - SHORTEST_SECONDS):
+                await self._wanted.wait()
         self._wanted.clear()
 
     def end(self) -> None:
