@@ -97,12 +97,13 @@ class Mail:
             NotDelivered: the server is away, or refuses an address.
 
         """
+        domain = self.smtp.sender.rpartition("@")[2]
         message = EmailMessage()
         message["From"] = self.smtp.sender
         message["To"] = ", ".join(self.to)
         message["Subject"] = subject
         message["Date"] = format_datetime(now)
-        message["Message-ID"] = f"<{message_id}@{self.smtp.sender.rpartition('@')[2]}>"
+        message["Message-ID"] = f"<{message_id}@{domain}>"
         # RFC 3834: no answering machine answers this.
         message["Auto-Submitted"] = "auto-generated"
         message.set_content(text)
@@ -116,6 +117,8 @@ class Mail:
                     password=password_of(self.smtp),
                     use_tls=self.smtp.security is Security.TLS,
                     start_tls=self.smtp.security is Security.STARTTLS,
+                    # Not this machine's name: to ask for it may take longer than the mail, and nobody need know it.
+                    local_hostname=domain,
                     timeout=_TIMEOUT.total_seconds(),
                 )
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:

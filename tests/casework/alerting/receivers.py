@@ -28,6 +28,7 @@ class Mailbox:
         self.recipients: list[list[str]] = []
         self.is_away = False
         self.was_encrypted: list[bool] = []
+        self.greeted_as: list[str] = []
         self.port = 0
 
     async def handle_DATA(self, _server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's
@@ -40,6 +41,7 @@ class Mailbox:
         self.mails.append(message)
         self.recipients.append(envelope.rcpt_tos)
         self.was_encrypted.append(session.ssl is not None)
+        self.greeted_as.append(str(session.host_name))
         return "250 taken"
 
 
@@ -63,6 +65,8 @@ async def mail_server(folder: Path | None, name: str = "localhost") -> AsyncIter
             require_starttls=context is not None,
             authenticator=_authenticate if context is not None else None,
             auth_require_tls=True,
+            # Else it asks for the machine's own name, which may take longer than the client waits.
+            hostname="localhost",
         )
 
     server = await asyncio.get_running_loop().create_server(serve, "127.0.0.1", 0)

@@ -113,6 +113,8 @@ async def test_a_mail_says_what_happened_and_how_often_and_nothing_else(
     (mail,) = mailbox.mails
     assert mailbox.recipients == [["auditrice@avec.example.org", "dpo@avec.example.org"]]
     assert mailbox.was_encrypted == [True]
+    # The sender's domain, and not the machine's own name.
+    assert mailbox.greeted_as == ["centre.example.org"]
     assert mail["Subject"] == f"[{DEPLOYMENT}] Un dossier que personne n’a de raison d’ouvrir a été ouvert"
     assert mail["Auto-Submitted"] == "auto-generated"
     assert mail.get_content().replace("\r\n", "\n") == (
