@@ -1,12 +1,14 @@
 """Which entries stand out among others, or are drawn among them: chosen from spots, whatever was asked for."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import pairwise
+from statistics import median
 
+from audit.counting import Tally
 from audit.review import Spot
 
 
@@ -45,6 +47,29 @@ def runs(found: Sequence[Spot], at_least: int, within: int) -> list[Spot]:
             ):
                 kept.append(replace(row[0], times=len(row), last=row[-1].time))
     return sorted(kept, key=_place, reverse=True)
+
+
+def above_peers(
+    tallies: Sequence[Tally], roles: Mapping[str, str], factor: int, at_least: int
+) -> list[Tally]:
+    """The tallies that are at least so high, and more than so many times the median of the peers' tallies.
+
+    Peers are the other members of the same role: what she does herself raises no bar of hers. Whoever is alone in
+    her role is measured against her own other tallies; a first one of so high stands out by itself.
+    """
+    by_role: dict[str | None, list[Tally]] = defaultdict(list)
+    for tally in tallies:
+        by_role[roles.get(tally.actor)].append(tally)
+    return [
+        tally
+        for tally in tallies
+        if tally.count >= at_least and tally.count > factor * _usual(tally, by_role[roles.get(tally.actor)])
+    ]
+
+
+def _usual(tally: Tally, of_role: Sequence[Tally]) -> float:
+    peers = [other.count for other in of_role if other.actor != tally.actor]
+    return median(peers or [other.count for other in of_role if other is not tally] or [0])
 
 
 def _moment(spot: Spot) -> tuple[int, int]:

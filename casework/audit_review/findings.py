@@ -19,6 +19,7 @@ from casework.audit_review.explaining import deeds_of, every_person, explanation
 from casework.audit_review.reviewing import is_settled, reviews_since, view_reviews
 from casework.audit_review.schemas import Coverage, Covered, Finding, FindingPage, Kind, State
 from casework.audit_review.service import may_open_details, view_entries
+from casework.audit_review.volumes import read_beyond_peers, searched_beyond_peers
 from casework.audit_review.withdrawn import read_after_withdrawal
 from casework.clock import microseconds
 from casework.journal import Deed
@@ -162,12 +163,22 @@ def _withdrawals(act: Act, period: Period, _persons: dict[UUID, bytes]) -> list[
     return read_after_withdrawal(act, period)
 
 
+def _volumes(act: Act, period: Period, _persons: dict[UUID, bytes]) -> list[Spot]:
+    return read_beyond_peers(act, period)
+
+
+def _searches(act: Act, period: Period, _persons: dict[UUID, bytes]) -> list[Spot]:
+    return searched_beyond_peers(act, period)
+
+
 _FIND: Final[Mapping[Kind, Callable[[Act, Period, dict[UUID, bytes]], list[Spot]]]] = {
     Kind.UNEXPLAINED: _unexplained,
     Kind.EMERGENCIES: _emergencies,
     Kind.SAMPLES: _samples,
     Kind.DENIALS: _denials,
     Kind.WITHDRAWALS: _withdrawals,
+    Kind.VOLUMES: _volumes,
+    Kind.SEARCHES: _searches,
 }
 
 

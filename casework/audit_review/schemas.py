@@ -86,6 +86,8 @@ class Kind(StrEnum):
     SAMPLES = "samples"
     DENIALS = "denials"
     WITHDRAWALS = "withdrawals"
+    VOLUMES = "volumes"
+    SEARCHES = "searches"
 
 
 class State(StrEnum):
@@ -97,7 +99,7 @@ class State(StrEnum):
 
 
 class Finding(Struct):
-    """An entry to be reviewed. `times`: how many like it stand behind it.
+    """An entry to be reviewed. `times`: how many like it stand behind it; of volumes, how many persons.
 
     `case_id`: of the one person it is about. `due_at`: until when an emergency is to be reviewed.
     """

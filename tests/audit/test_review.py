@@ -15,7 +15,7 @@ INES, LEA = "11" * 32, "22" * 32
 DAWN = START - START % DAY + DAY
 
 
-def _did(journal: Journal, action: str, actor: str | None, *persons: str, at: int, **more: object) -> Entry:
+def did(journal: Journal, action: str, actor: str | None, *persons: str, at: int, **more: object) -> Entry:
     subjects = tuple(Subject(p=person, rows=(Row(r="33" * 32, v=1),)) for person in persons)
     return make_entry(
         action=action, actor=actor, subjects=subjects, time=at, lane=journal.lane.next(), **more
@@ -46,11 +46,11 @@ def _deeds(**changes: object) -> Deeds:
 
 def test_a_span_explains_its_member_and_person_between_its_moments_alone(journal: Journal) -> None:
     entries = [
-        _did(journal, "case.open", ANNE, INES, at=DAWN),
-        _did(journal, "case.open", ANNE, INES, at=DAWN + DAY),
-        _did(journal, "case.open", ANNE, LEA, at=DAWN + DAY),
-        _did(journal, "case.open", BEA, INES, at=DAWN + DAY),
-        _did(journal, "case.open", ANNE, INES, at=DAWN + 2 * DAY),
+        did(journal, "case.open", ANNE, INES, at=DAWN),
+        did(journal, "case.open", ANNE, INES, at=DAWN + DAY),
+        did(journal, "case.open", ANNE, LEA, at=DAWN + DAY),
+        did(journal, "case.open", BEA, INES, at=DAWN + DAY),
+        did(journal, "case.open", ANNE, INES, at=DAWN + 2 * DAY),
     ]
     span = Span(bytes.fromhex(INES), ANNE, DAWN + DAY, DAWN + DAY + HOUR)
     shorter = Span(bytes.fromhex(INES), ANNE, DAWN + DAY - HOUR, DAWN + DAY - 1)
@@ -60,14 +60,14 @@ def test_a_span_explains_its_member_and_person_between_its_moments_alone(journal
 
 
 def test_what_one_member_read_of_a_person_on_a_day_is_one_spot(journal: Journal) -> None:
-    entries = [_did(journal, "case.open", ANNE, INES, at=DAWN + hour * HOUR) for hour in range(25)]
+    entries = [did(journal, "case.open", ANNE, INES, at=DAWN + hour * HOUR) for hour in range(25)]
     found = _asked(journal, *entries)
     assert [(spot.index, spot.times) for spot in found] == [(24, 1), (0, 24)]
 
 
 def test_an_entry_about_several_is_one_spot_with_the_most_behind_it(journal: Journal) -> None:
-    both = _did(journal, "case.open", ANNE, INES, LEA, at=DAWN)
-    again = [_did(journal, "case.open", ANNE, LEA, at=DAWN + hour) for hour in (1, 2)]
+    both = did(journal, "case.open", ANNE, INES, LEA, at=DAWN)
+    again = [did(journal, "case.open", ANNE, LEA, at=DAWN + hour) for hour in (1, 2)]
     found = _asked(journal, both, *again)
     assert [(spot.index, spot.times) for spot in found] == [(0, 3)]
 
@@ -75,10 +75,10 @@ def test_an_entry_about_several_is_one_spot_with_the_most_behind_it(journal: Jou
 def test_deeds_explain_their_own_member_around_them(journal: Journal) -> None:
     moments = {"too early": -HOUR - 1, "early": -HOUR, "late": 2 * HOUR, "too late": 2 * HOUR + 1}
     entries = [
-        _did(journal, "follow_up.create", ANNE, INES, at=DAWN + DAY),
-        *(_did(journal, "case.open", ANNE, INES, at=DAWN + DAY + at) for at in moments.values()),
-        _did(journal, "case.open", BEA, INES, at=DAWN + DAY),
-        _did(journal, "case.open", ANNE, LEA, at=DAWN + DAY),
+        did(journal, "follow_up.create", ANNE, INES, at=DAWN + DAY),
+        *(did(journal, "case.open", ANNE, INES, at=DAWN + DAY + at) for at in moments.values()),
+        did(journal, "case.open", BEA, INES, at=DAWN + DAY),
+        did(journal, "case.open", ANNE, LEA, at=DAWN + DAY),
     ]
     found = _asked(journal, *entries, deeds=[_deeds()])
     assert [spot.index for spot in found] == [6, 5, 4, 1]
@@ -89,9 +89,9 @@ def test_deeds_explain_their_own_member_around_them(journal: Journal) -> None:
 
 def test_a_colleagues_deeds_explain_those_who_are_named_or_everybody(journal: Journal) -> None:
     entries = [
-        _did(journal, "follow_up.create", ANNE, INES, at=DAWN),
-        _did(journal, "case.open", BEA, INES, at=DAWN + 1),
-        _did(journal, "case.open", ANNE, INES, at=DAWN + 2),
+        did(journal, "follow_up.create", ANNE, INES, at=DAWN),
+        did(journal, "case.open", BEA, INES, at=DAWN + 1),
+        did(journal, "case.open", ANNE, INES, at=DAWN + 2),
     ]
     hers = _deeds(by_herself=False, actors=frozenset({BEA}))
     assert [spot.index for spot in _asked(journal, *entries, deeds=[hers])] == [2]
@@ -101,20 +101,20 @@ def test_a_colleagues_deeds_explain_those_who_are_named_or_everybody(journal: Jo
 
 def test_a_deed_that_was_refused_explains_nothing_and_what_was_refused_is_no_access(journal: Journal) -> None:
     entries = [
-        _did(journal, "follow_up.create", ANNE, INES, at=DAWN, outcome=Outcome.DENIED),
-        _did(journal, "case.open", ANNE, INES, at=DAWN),
-        _did(journal, "case.open", ANNE, LEA, at=DAWN, outcome=Outcome.DENIED),
-        _did(journal, "case.open", None, LEA, at=DAWN),
+        did(journal, "follow_up.create", ANNE, INES, at=DAWN, outcome=Outcome.DENIED),
+        did(journal, "case.open", ANNE, INES, at=DAWN),
+        did(journal, "case.open", ANNE, LEA, at=DAWN, outcome=Outcome.DENIED),
+        did(journal, "case.open", None, LEA, at=DAWN),
     ]
     assert [spot.index for spot in _asked(journal, *entries, deeds=[_deeds()])] == [1]
 
 
 def test_a_deed_outside_the_period_explains_what_is_in_it(journal: Journal) -> None:
     entries = [
-        _did(journal, "case.open", ANNE, LEA, at=DAWN - 1),
-        _did(journal, "case.open", ANNE, INES, at=DAWN),
-        _did(journal, "follow_up.create", ANNE, INES, at=DAWN + HOUR),
-        _did(journal, "case.open", ANNE, LEA, at=DAWN + 1),
+        did(journal, "case.open", ANNE, LEA, at=DAWN - 1),
+        did(journal, "case.open", ANNE, INES, at=DAWN),
+        did(journal, "follow_up.create", ANNE, INES, at=DAWN + HOUR),
+        did(journal, "case.open", ANNE, LEA, at=DAWN + 1),
     ]
     period = Period(since=DAWN, until=DAWN + 1)
     assert _asked(journal, *entries, period=period, deeds=[_deeds()]) == []
@@ -123,9 +123,9 @@ def test_a_deed_outside_the_period_explains_what_is_in_it(journal: Journal) -> N
 
 def test_spots_are_found_by_action_outcome_and_person(journal: Journal) -> None:
     entries = [
-        _did(journal, "case.open", ANNE, INES, at=DAWN),
-        _did(journal, "case.open", ANNE, LEA, at=DAWN, outcome=Outcome.DENIED),
-        _did(journal, "case.break_glass", ANNE, LEA, at=DAWN),
+        did(journal, "case.open", ANNE, INES, at=DAWN),
+        did(journal, "case.open", ANNE, LEA, at=DAWN, outcome=Outcome.DENIED),
+        did(journal, "case.break_glass", ANNE, LEA, at=DAWN),
     ]
     journal.write(*entries)
     journal.integrate()

@@ -3,11 +3,12 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
-from audit.review import Spot
-from audit.standing_out import runs, sampled
+from audit.counting import Tally
+from audit.review import DAY, Spot
+from audit.standing_out import above_peers, runs, sampled
 from tests.audit.journal import LOG
 
-ANNE, BEA = (f"00000000-0000-4000-8000-00000000000{letter}" for letter in "ab")
+ANNE, BEA, CLEO, DORA = (f"00000000-0000-4000-8000-00000000000{letter}" for letter in "abcd")
 MINUTE = 60_000_000
 OCTOBER, NOVEMBER = datetime(2026, 10, 31, 23, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -45,3 +46,24 @@ def test_a_run_is_of_one_member_and_of_so_many_within_the_time() -> None:
     # Denials that go on are one row, as long as she does.
     assert [(spot.index, spot.times) for spot in runs(anne, 3, 10 * MINUTE)] == [(4, 3), (0, 4)]
     assert runs(anne, 5, 10 * MINUTE) == runs([], 3, MINUTE) == []
+
+
+def _days(actor: str, *counts: int) -> list[Tally]:
+    return [Tally(actor, day * DAY, count, day, day * DAY) for day, count in enumerate(counts)]
+
+
+def test_above_peers_is_more_than_so_many_times_their_median_and_never_a_few() -> None:
+    roles = {ANNE: "worker", BEA: "worker", CLEO: "reception", DORA: "worker"}
+    bea, cleo = _days(BEA, 5, 9, 7), _days(CLEO, 90, 80)
+    anne = _days(ANNE, 21, 22, 4)
+    # The median of the colleagues of her role is 7: her own days, and the front desk's, are not among theirs.
+    assert above_peers([*bea, *cleo, *anne], roles, 3, 20) == [anne[1]]
+    assert above_peers([*bea, *cleo, *anne], roles, 3, 23) == []
+    assert above_peers([*bea, *_days(DORA, 1, 1, 1), *anne], roles, 3, 20) == anne[:2]
+
+
+def test_who_is_alone_in_her_role_is_measured_against_her_own_other_days() -> None:
+    cleo = _days(CLEO, 30, 91, 30)
+    assert above_peers(cleo, {CLEO: "reception"}, 3, 20) == [cleo[1]]
+    # And where there is no other day, against nothing.
+    assert above_peers(cleo[:1], {CLEO: "reception"}, 3, 20) == cleo[:1]

@@ -5,6 +5,8 @@ from typing import Any
 from uuid import uuid4
 
 from casework.audit_review.findings import DENIALS, DENIALS_WITHIN, EMERGENCY_DUE, SAMPLE
+from casework.audit_review.volumes import AT_LEAST
+from tests.casework.audit_review.test_alarms import did
 from tests.casework.audit_review.test_reviews import reviewed
 from tests.casework.audit_review.test_unexplained import EMERGENCY
 from tests.casework.centre import Centre
@@ -115,3 +117,42 @@ async def test_what_is_read_of_a_received_case_after_its_consent_was_withdrawn_i
     assert (found["case_id"], found["times"]) == (received, 3)
     assert found["entry"]["entry"]["actor"] == str(centre.member("cidff.jurist"))
     assert await listed(centre, "withdrawals") == []
+
+
+async def test_a_day_on_which_she_read_of_far_more_persons_than_her_peers_is_found_once(
+    centre: Centre,
+) -> None:
+    # At noon: what is done within the test is of one day.
+    centre.clock.offset += _next_month(centre)
+    for _ in range(3):
+        for login in ("avec.psychologist", "avec.jurist"):
+            await did(centre, login, 5, action="case.open")
+        centre.clock.offset += timedelta(days=1)
+    # Alone at her desk, she reads so much every day.
+    for _ in range(2):
+        await did(centre, "avec.reception", 2 * AT_LEAST, action="case.open")
+        centre.clock.offset += timedelta(days=1)
+    await did(centre, "avec.social", AT_LEAST - 1, action="case.open")
+    assert await listed(centre, "volumes") == []
+    # The last of her days is measured against those before the period too.
+    begins = (centre.clock.now() - timedelta(hours=36)).isoformat()
+    assert await listed(centre, "volumes", **{"from": begins}) == []
+    await did(centre, "avec.social", 1, action="case.open")
+    (found,) = await listed(centre, "volumes")
+    assert found["entry"]["entry"]["actor"] == str(centre.member("avec.social"))
+    assert (found["times"], found["entry"]["action"]) == (AT_LEAST, "case.open")
+    assert (await _coverage(centre))["volumes"] == (1, 0, 0)
+    # A day's finding is of the period in which it begins.
+    now = centre.clock.now().isoformat()
+    assert await listed(centre, "volumes", **{"from": now}) == []
+    assert await listed(centre, "volumes", "cidff") == []
+
+
+async def test_who_searches_again_and_again_and_opens_nothing_is_found(centre: Centre) -> None:
+    centre.clock.offset += _next_month(centre)
+    await did(centre, "avec.social", AT_LEAST, action="case.search")
+    (found,) = await listed(centre, "searches")
+    assert found["entry"]["entry"]["actor"] == str(centre.member("avec.social"))
+    assert (found["times"], found["entry"]["action"]) == (AT_LEAST, "case.search")
+    await did(centre, "avec.social", 1, action="case.open")
+    assert await listed(centre, "searches") == await listed(centre, "volumes") == []
