@@ -1,17 +1,4 @@
-"""The bundle an auditor takes away: one log as a zip in the layout of C2SP tlog-tiles.
-
-    checkpoint               the newest signed note
-    checkpoints              every earlier note by ascending size, each after its length (uint16, big-endian)
-    tile/<L>/<N>[.p/<W>]     hashes of level 8·L
-    tile/entries/<N>[.p/<W>] entries, each after its length (uint16, big-endian)
-    rollup/leaf              the newest head of this log that was rolled up, where one was
-    rollup/proof             the tlog-proof of that leaf, up to a roll-up that witnesses have signed
-    details                  optional: disclosed details, each entry id ‖ length (uint16) ‖ salt ‖ plaintext
-
-Entry bundles below the pruned index are absent. A database from which rows were taken still gives a bundle:
-a missing entry has length 0 and a missing hash is zeros, which no entry and no hash is, so that the verifier
-can name what is missing.
-"""
+"""Writing the bundle an auditor takes away, a tile at a time; `audit.layout` says what stands where in it."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -23,31 +10,24 @@ from sqlalchemy import Connection
 from audit.checkpoint import parse_checkpoint
 from audit.errors import NothingPublished
 from audit.evidence import TILE_HEIGHT, TILE_WIDTH, EvidenceMissing, NodeName
+from audit.layout import (
+    CHECKPOINT,
+    CHECKPOINTS,
+    DETAILS,
+    LENGTH_BYTES,
+    MAX_LENGTH,
+    MISSING_HASH,
+    ROLLUP_LEAF,
+    ROLLUP_PROOF,
+    SALT_BYTES,
+    tile_path,
+    upper_tiles,
+)
 from audit.stored import StoredLog
 from audit.tree import HASH_BYTES
 
-CHECKPOINT = "checkpoint"
-CHECKPOINTS = "checkpoints"
-ROLLUP_LEAF = "rollup/leaf"
-ROLLUP_PROOF = "rollup/proof"
-DETAILS = "details"
-LENGTH_BYTES = 2
-ID_BYTES = 36
-SALT_BYTES = 32
-MAX_LENGTH = 65_535
-MISSING_HASH = bytes(HASH_BYTES)
-
 # One log gives one bundle, byte for byte: a zip's dates would say when it was asked for.
 _DATE = (1980, 1, 1, 0, 0, 0)
-
-
-def tile_path(level: int | str, index: int, width: int) -> str:
-    """tile/<L>/<N>[.p/<W>] of tlog-tiles: the index in threes, an x before all but the last."""
-    digits = f"{index:03d}"
-    digits = digits.zfill(-(-len(digits) // 3) * 3)
-    groups = [digits[at : at + 3] for at in range(0, len(digits), 3)]
-    path = "/".join(["tile", str(level), *(f"x{group}" for group in groups[:-1]), groups[-1]])
-    return path if width == TILE_WIDTH else f"{path}.p/{width}"
 
 
 def write_bundle(
@@ -94,15 +74,6 @@ def write_bundle(
                 bundle.writestr(_member(tile_path("entries", index, width)), entries)
             level_one.update({name: node for name, node in tile.subtrees.items() if name[0] == TILE_HEIGHT})
         _write_upper_tiles(bundle, size, {**level_one, **stored.upper_subtrees(size)})
-
-
-def upper_tiles(size: int) -> Iterable[tuple[int, int, int]]:
-    """(tile level, tile index, width) of every tile above level 0 in a tree of `size` leaves."""
-    level = 1
-    while nodes := size >> (TILE_HEIGHT * level):
-        for first in range(0, nodes, TILE_WIDTH):
-            yield level, first // TILE_WIDTH, min(TILE_WIDTH, nodes - first)
-        level += 1
 
 
 def _write_upper_tiles(bundle: ZipFile, size: int, nodes: dict[NodeName, bytes]) -> None:

@@ -4,7 +4,7 @@ Numbers of one lane may stand in the log in another order than they were given (
 a number is excused where a later entry of the lane lists it as void.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 # A number given to a transaction that is still open leaves a hole for a while. After 30 s without its entry a
@@ -39,14 +39,29 @@ class Continuity:
         """Where the log is pruned, a lane may begin at any number."""
         self._from_the_beginning = from_the_beginning
         self._lanes: dict[str, _Lane] = {}
-        self._newest_time = 0
+        self.newest_time = 0
+
+    def singular(self, writers: Sequence[str], numbers: Sequence[int], times: Sequence[int]) -> Iterator[int]:
+        """Take a run of entries that declare nothing void, each where it is simply the next of its lane.
+
+        Yields the place of each one that is not; it is to be taken by `number_is_new` and `time_runs_forwards`
+        before the next place is asked for.
+        """
+        lanes = self._lanes
+        for at, (writer, n, time) in enumerate(zip(writers, numbers, times, strict=True)):
+            lane = lanes.get(writer)
+            if lane is None or n != lane.following or lane.ahead or lane.void or time < lane.newest_time:
+                yield at
+                continue
+            lane.following, lane.newest_time = n + 1, time
+        self.newest_time = max(self.newest_time, *times)
 
     def number_is_new(self, writer: str, n: int, void: Sequence[int], index: int, time: int) -> bool:
         """Take the entry's number; False where its lane already has an entry with it."""
         lane = self._lanes.get(writer)
         if lane is None:
             lane = self._lanes[writer] = _Lane(1 if self._from_the_beginning else n)
-        self._newest_time = max(self._newest_time, time)
+        self.newest_time = max(self.newest_time, time)
         if void:
             lane.void.update(one for one in void if one >= lane.following and one not in lane.ahead)
         if n == lane.following:
@@ -80,7 +95,7 @@ class Continuity:
             if not lane.ahead:
                 continue
             index, time = lane.ahead[min(lane.ahead)]
-            if self._newest_time - time > GRACE_US:
+            if self.newest_time - time > GRACE_US:
                 holes.append(Hole(writer, lane.following, index))
         return holes
 

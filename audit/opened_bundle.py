@@ -9,7 +9,9 @@ from types import TracebackType
 from typing import Self
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
-from audit.bundle import (
+from audit.checkpoint import MAX_NOTE_BYTES
+from audit.evidence import TILE_HEIGHT, TILE_WIDTH, EvidenceMissing, EvidenceRefused, NodeName, Tile
+from audit.layout import (
     CHECKPOINT,
     CHECKPOINTS,
     DETAILS,
@@ -23,8 +25,6 @@ from audit.bundle import (
     tile_path,
     upper_tiles,
 )
-from audit.checkpoint import MAX_NOTE_BYTES
-from audit.evidence import TILE_HEIGHT, TILE_WIDTH, EvidenceMissing, EvidenceRefused, NodeName, Tile
 from audit.tree import HASH_BYTES
 
 _MAX_ENTRIES_BYTES = TILE_WIDTH * (LENGTH_BYTES + MAX_LENGTH)

@@ -8,13 +8,13 @@ canonical form; what it does not match is read whole by `audit.entry`.
 import os
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from audit.canonical import INTEGER_BOUND
 from audit.evidence import TILE_WIDTH, Evidence, EvidenceMissing, EvidenceRefused, Tile
@@ -26,7 +26,9 @@ MANY = 1 << 17
 _CHUNK = 16
 _AHEAD = 2
 
-_CODE, _UUID, _HEX = r"[a-z][a-z0-9_.]{0,99}", r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", r"[0-9a-f]{64}"
+_CODE, _HEX = r"[a-z][a-z0-9_.]{0,99}", r"[0-9a-f]{64}"
+# Written out: a group that repeats costs more time.
+_UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _TOKEN = r"[0-9a-f][0-9a-f-]{7,35}"  # noqa: S105 - a name
 # Up to 15 digits are below 2^53.
 _COUNT, _NUMBER = r"(?:0|[1-9][0-9]{0,14})", r"[1-9][0-9]{0,14}"
@@ -59,17 +61,19 @@ _ORDINARY = re.compile(
 _PSEUDONYMS = re.compile(rb'"p":"([0-9a-f]{64})"').findall
 
 
-class Skim(NamedTuple):
-    """What the whole log is checked for: the entry's id (16 bytes), its writer and number there, its time in µs."""
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Entries that follow each other from index `first` on, all of one log, and of each what the whole log is
+    checked for: its id (16 bytes), its writer and number there, its time in µs. A column each: an object for each
+    entry would cost more to hand from one process to another than all that is checked of it afterwards.
+    """
 
-    id: bytes
-    writer: str
-    n: int
-    time: int
-
-
-Skimmed: TypeAlias = Skim | bytes | None
-"""A skim; or the bytes of what is an entry or none, and is to be read whole; or None where they are missing."""
+    first: int
+    log: str
+    ids: list[bytes]
+    writers: list[str]
+    numbers: list[int]
+    times: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +81,42 @@ class SkimmedTile:
     """A tile after its own checks.
 
     `nodes`: the leaf hashes, computed, or stored where the bytes are pruned; None where both are missing.
-    `root`: the hash of the whole tile where it is full and no node is missing. `log`: the origin that every skim
-    has. `differs`: what was computed is not what is stored. `tile`: the tile itself, where more than this is needed
-    of it.
+    `root`: the hash of the whole tile where it is full and no node is missing. `run`: all its entries, blank where
+    one is in `others` (by place in the tile, ascending): there it is missing (None) or is to be read whole.
+    `differs`: what was computed is not what is stored. `tile`: the tile itself, where more of it is needed.
     """
 
     first: int
     nodes: list[bytes | None]
     root: bytes | None
-    log: str
-    entries: list[Skimmed]
+    run: Run
+    others: dict[int, bytes | None]
     differs: bool
     tile: Tile | None
+
+    def entries(self, start: int, stop: int) -> Iterator[Run | tuple[int, bytes]]:
+        """Those from place `start` up to `stop`, in order: runs, and between them the index and bytes of one that
+        is to be read whole. What is missing is left out.
+        """
+        for at in [*(other for other in self.others if start <= other < stop), stop]:
+            if start < at:
+                of = slice(start, at)
+                run = self.run
+                yield Run(
+                    self.first + start,
+                    run.log,
+                    run.ids[of],
+                    run.writers[of],
+                    run.numbers[of],
+                    run.times[of],
+                )
+            raw = self.others.get(at) if at < stop else None
+            if raw is not None:
+                yield self.first + at, raw
+            start = at + 1
+
+
+_BLANK = (b"0" * 32, b"0", b"", b"", b"", b"0")
 
 
 def skim_tile(tile: Tile, *, whole: bool = False) -> SkimmedTile:
@@ -96,21 +124,29 @@ def skim_tile(tile: Tile, *, whole: bool = False) -> SkimmedTile:
     computed = [None if raw is None else sha256(b"\x00" + raw).digest() for raw in tile.entries]
     nodes = [node or stored for node, stored in zip(computed, tile.leaves, strict=True)]
     is_whole = len(nodes) == TILE_WIDTH and None not in nodes
-    differs = computed != tile.leaves or None in tile.leaves
-    entries: list[Skimmed] = list(tile.entries)
-    log, writers = b"", dict[bytes, str]()
-    for at, raw in enumerate(tile.entries):
-        found = None if raw is None or whole else _ORDINARY(raw)
-        if found is None:
-            continue
-        entry_id, n, writer, origin, persons, time = found.groups()
-        log = log or origin
-        moment = int(time)
-        if origin == log and moment < INTEGER_BOUND and (b"},{" not in persons or _are_distinct(persons)):
-            identity = bytes.fromhex(entry_id.replace(b"-", b"").decode())
-            entries[at] = Skim(identity, writers.setdefault(writer, writer.decode()), int(n), moment)
+    found = [None if raw is None or whole else _ORDINARY(raw) for raw in tile.entries]
+    fields = [_BLANK if each is None else each.groups() for each in found]
+    ids, numbers, writers, origins, persons, moments = zip(*fields, strict=True)
+    log = next(filter(None, origins), b"")
+    times = list(map(int, moments))
+    others = {
+        at: raw
+        for at, raw in enumerate(tile.entries)
+        if not (log and origins[at] == log and times[at] < INTEGER_BOUND)
+        or (b"},{" in persons[at] and not _are_distinct(persons[at]))
+    }
+    names = {writer: writer.decode() for writer in set(writers)}
+    run = Run(
+        tile.first,
+        log.decode(),
+        _identities(ids),
+        [names[writer] for writer in writers],
+        list(map(int, numbers)),
+        times,
+    )
     root = _root([node for node in nodes if node is not None]) if is_whole else None
-    return SkimmedTile(tile.first, nodes, root, log.decode(), entries, differs, tile)
+    differs = computed != tile.leaves or None in tile.leaves
+    return SkimmedTile(tile.first, nodes, root, run, others, differs, tile)
 
 
 def skimmed_tiles(evidence: Evidence, size: int, *, whole: bool) -> Iterator[SkimmedTile]:
@@ -131,6 +167,12 @@ def skimmed_tiles(evidence: Evidence, size: int, *, whole: bool) -> Iterator[Ski
 def _are_distinct(persons: bytes) -> bool:
     found = _PSEUDONYMS(persons)
     return len(set(found)) == len(found)
+
+
+def _identities(ids: Sequence[bytes]) -> list[bytes]:
+    """16 bytes for each UUID in its text form."""
+    joined = bytes.fromhex(b"".join(ids).replace(b"-", b"").decode())
+    return [joined[at : at + 16] for at in range(0, len(joined), 16)]
 
 
 def _root(nodes: list[bytes]) -> bytes:

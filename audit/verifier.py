@@ -39,7 +39,7 @@ from audit.incarnation import RESTORED_ACTION, is_earlier, unmarked
 from audit.known_heads import Head, note_between
 from audit.opened_bundle import OpenedBundle
 from audit.signing_keys import SigningKeys
-from audit.skimming import Skim, SkimmedTile, skimmed_tiles
+from audit.skimming import Run, SkimmedTile, skimmed_tiles
 from audit.stored import StoredLog
 from audit.tree import EMPTY_ROOT, Frontier, leaf_hash
 from audit.verdict import CheckName, Findings, Report, Verdict
@@ -112,7 +112,6 @@ class _Verification:
         # Ids of entries that partners' logs hold.
         self._awaited: list[str] = []
         self._ids: set[bytes] = set()
-        self._newest_time = 0
         self._pruned_to = 0
         # The size of the last tree head that is vouched for and agrees, and the id of the entry after it.
         self._agreed = 0
@@ -176,8 +175,7 @@ class _Verification:
             ends_before = following is None or following.size >= tile.first + len(tile.nodes)
             if tile.root is not None and ends_before and not stored:
                 # No head lies within: the tile counts as one subtree.
-                for at in range(len(tile.entries)):
-                    self._check_entry(tile, at)
+                self._check_entries(tile, 0, len(tile.nodes))
                 self._check_subtrees(self._frontier.append(tile.root, TILE_HEIGHT), {}, upper)
                 following = self._compare_all(heads, following)
             else:
@@ -193,15 +191,19 @@ class _Verification:
         heads: Iterator[Head],
         following: Head | None,
     ) -> Head | None:
-        for at, node in enumerate(tile.nodes):
-            self._check_entry(tile, at)
-            # Without a leaf there is no tree from here on, but the entries can still be read.
-            self._tree_is_whole &= node is not None
-            completed = self._frontier.append(node or EMPTY_ROOT)
-            if completed:
-                self._check_subtrees(completed, lower, upper)
-            if following is not None and following.size == self._frontier.size:
-                following = self._compare_all(heads, following)
+        start = 0
+        while start < len(tile.nodes):
+            ends = len(tile.nodes) if following is None else following.size - tile.first
+            nodes = tile.nodes[start:ends]
+            self._check_entries(tile, start, start + len(nodes))
+            for node in nodes:
+                # Without a leaf there is no tree from here on, but the entries can still be read.
+                self._tree_is_whole &= node is not None
+                completed = self._frontier.append(node or EMPTY_ROOT)
+                if completed:
+                    self._check_subtrees(completed, lower, upper)
+            following = self._compare_all(heads, following)
+            start += len(nodes)
         return following
 
     def _heads(self, latest: SignedCheckpoint) -> Iterator[Head]:
@@ -336,30 +338,36 @@ class _Verification:
                 self._findings.fault(CheckName.TREE, Verdict.INCONSISTENT, words, index=first)
                 return
 
-    def _check_entry(self, tile: SkimmedTile, at: int) -> None:
-        index, skimmed = tile.first + at, tile.entries[at]
-        if isinstance(skimmed, Skim):
-            self._check_place(index, skimmed, tile.log)
-        elif skimmed is not None:
-            self._check_whole(index, skimmed, tile.tile)
+    def _check_entries(self, tile: SkimmedTile, start: int, stop: int) -> None:
+        for each in tile.entries(start, stop):
+            if isinstance(each, Run):
+                self._check_run(each)
+            else:
+                self._check_whole(*each, tile.tile)
 
-    def _check_place(
-        self, index: int, skim: Skim, log: str, action: str = "", void: Sequence[int] = ()
-    ) -> None:
-        """What every entry is checked for: its log, its id, its number, its time."""
-        if index == self._agreed:
-            self._id_after_agreed = _hyphenated(skim.id)
-        if not self._belongs(log, action, index) or skim.id in self._ids:
-            words = f"l’écriture {index} est d’un autre journal, ou son identifiant a déjà servi"
-            self._fault_entry(CheckName.ENTRIES, words, index, skim)
-        self._ids.add(skim.id)
-        if not self._continuity.number_is_new(skim.writer, skim.n, void, index, skim.time):
-            words = f"le numéro de l’écriture {index} a déjà servi dans sa file"
-            self._fault_entry(CheckName.LANES, words, index, skim)
-        if not self._continuity.time_runs_forwards(skim.writer, skim.time):
-            words = f"l’heure de l’écriture {index} revient en arrière"
-            self._fault_entry(CheckName.TIME, words, index, skim)
-        self._newest_time = max(self._newest_time, skim.time)
+    def _check_run(self, run: Run, action: str = "", void: Sequence[int] = ()) -> None:
+        """What every entry is checked for: its log, its id, its number, its time. Of one with an action, alone."""
+        if 0 <= self._agreed - run.first < len(run.ids):
+            self._id_after_agreed = _hyphenated(run.ids[self._agreed - run.first])
+        belong = self._belongs(run.log, action, run.first)
+        new = set(run.ids)
+        if not belong or len(new) < len(run.ids) or not self._ids.isdisjoint(new):
+            self._fault_ids(run, belong)
+        self._ids |= new
+        for at in [0] if void else self._continuity.singular(run.writers, run.numbers, run.times):
+            index, writer, time = run.first + at, run.writers[at], run.times[at]
+            if not self._continuity.number_is_new(writer, run.numbers[at], void, index, time):
+                words = f"le numéro de l’écriture {index} a déjà servi dans sa file"
+                self._fault_entry(CheckName.LANES, words, index, run.ids[at])
+            if not self._continuity.time_runs_forwards(writer, time):
+                words = f"l’heure de l’écriture {index} revient en arrière"
+                self._fault_entry(CheckName.TIME, words, index, run.ids[at])
+
+    def _fault_ids(self, run: Run, belong: bool) -> None:
+        for at, identity in enumerate(run.ids):
+            if not belong or identity in self._ids or identity in run.ids[:at]:
+                words = f"l’écriture {run.first + at} est d’un autre journal, ou son identifiant a déjà servi"
+                self._fault_entry(CheckName.ENTRIES, words, run.first + at, identity)
 
     def _check_whole(self, index: int, raw: bytes, tile: Tile | None) -> None:
         try:
@@ -369,26 +377,27 @@ class _Verification:
             self._findings.fault(CheckName.ENTRIES, Verdict.INCONSISTENT, words, index=index)
             return
         lane = entry.lane
-        skim = Skim(bytes.fromhex(entry.id.replace("-", "")), lane.writer, lane.n, entry.time)
-        self._check_place(index, skim, entry.log, entry.action, lane.void)
+        identity = bytes.fromhex(entry.id.replace("-", ""))
+        run = Run(index, entry.log, [identity], [lane.writer], [lane.n], [entry.time])
+        self._check_run(run, entry.action, lane.void)
         columns = None if tile is None else tile.columns
         if columns is not None and columns[index % TILE_WIDTH] != review_columns(entry):
             words = f"les colonnes de recherche de l’écriture {index} disent autre chose qu’elle"
-            self._fault_entry(CheckName.ENTRIES, words, index, skim)
+            self._fault_entry(CheckName.ENTRIES, words, index, identity)
         if not self._heartbeats.promise_is_kept(entry):
             words = f"le signe de vie {index} vient plus tard que le précédent ne l’annonçait"
             self._findings.fault(CheckName.TIME, Verdict.INCOMPLETE, words, index=index, entry_id=entry.id)
         self._keys.take(entry)
         if self._disclosed.pop(entry.id.encode(), entry.detail) != entry.detail:
             words = f"le détail divulgué n’est pas celui de l’écriture {index}"
-            self._fault_entry(CheckName.DETAILS, words, index, skim)
+            self._fault_entry(CheckName.DETAILS, words, index, identity)
         if entry.action == PRUNE_ACTION and entry.outcome is Outcome.ALLOWED:
             # What was not yet written could not be pruned: such an entry would excuse whatever vanishes later.
             count = entry.count or 0
             self._pruned_to = max(self._pruned_to, count if count <= index else 0)
 
-    def _fault_entry(self, check: CheckName, words: str, index: int, skim: Skim) -> None:
-        self._findings.fault(check, Verdict.INCONSISTENT, words, index=index, entry_id=_hyphenated(skim.id))
+    def _fault_entry(self, check: CheckName, words: str, index: int, identity: bytes) -> None:
+        self._findings.fault(check, Verdict.INCONSISTENT, words, index=index, entry_id=_hyphenated(identity))
 
     def _check_lanes(self) -> None:
         for hole in self._continuity.holes():
@@ -439,7 +448,7 @@ class _Verification:
 
     def _check_freshness(self) -> None:
         oldest = self._trust.now - (self._trust.max_age or 0)
-        newest = self._newest_time if self._heartbeats.newest is None else self._heartbeats.newest
+        newest = self._continuity.newest_time if self._heartbeats.newest is None else self._heartbeats.newest
         if self._trust.max_age is not None and newest < oldest:
             words = "le dernier signe de vie est plus ancien que l’âge admis"
             self._findings.fault(CheckName.FRESHNESS, Verdict.STALE, words)

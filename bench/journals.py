@@ -5,10 +5,10 @@ from pathlib import Path
 from uuid import UUID
 from zipfile import ZIP_DEFLATED, ZipFile
 
-from audit.bundle import CHECKPOINT, CHECKPOINTS, tile_path, upper_tiles
 from audit.checkpoint import Checkpoint, NoteSigner, VerificationKey, sign_checkpoint
 from audit.entry import AuthLevel, Basis, Entry, LaneNumber, Outcome, Row, Subject
 from audit.evidence import TILE_HEIGHT, TILE_WIDTH
+from audit.layout import CHECKPOINT, CHECKPOINTS, tile_path, upper_tiles
 from audit.tree import Frontier, leaf_hash
 from crypto.signing import SigningKey
 

@@ -7,9 +7,10 @@ from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZipFile, ZipInfo
 
 import pytest
 
-from audit.bundle import tile_path, upper_tiles, write_bundle
+from audit.bundle import write_bundle
 from audit.checkpoint import Checkpoint, parse_checkpoint, sign_checkpoint
 from audit.errors import NothingPublished
+from audit.layout import tile_path, upper_tiles
 from audit.tree import leaf_hash
 from audit.verdict import CheckName, Verdict
 from audit.verifier import Trust, verify_bundle

@@ -130,3 +130,38 @@ def test_time_may_lag_within_the_tolerance_only() -> None:
     assert continuity.time_runs_forwards(WRITER, START)
     assert continuity.time_runs_forwards(WRITER, START - CLOCK_TOLERANCE_US)
     assert not continuity.time_runs_forwards(WRITER, START - CLOCK_TOLERANCE_US - 1)
+
+
+WRITTEN = st.tuples(
+    st.sampled_from(["0" * 8, "1" * 8]),
+    st.integers(1, 6),
+    st.sampled_from([START, START + 1, START + CLOCK_TOLERANCE_US, START + CLOCK_TOLERANCE_US + 2]),
+    st.lists(st.integers(1, 6), max_size=1),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(entries=st.lists(WRITTEN, max_size=12), width=st.integers(1, 5), from_the_beginning=st.booleans())
+def test_a_run_of_entries_is_taken_as_its_entries_are_one_by_one(
+    entries: list[tuple[str, int, int, list[int]]], width: int, from_the_beginning: bool
+) -> None:
+    singly, by_runs = (Continuity(from_the_beginning=from_the_beginning) for _ in range(2))
+
+    def take_one(continuity: Continuity, index: int) -> tuple[bool, bool]:
+        writer, n, time, void = entries[index]
+        is_new = continuity.number_is_new(writer, n, void, index, time)
+        return is_new, continuity.time_runs_forwards(writer, time)
+
+    one_by_one = [take_one(singly, index) for index in range(len(entries))]
+    found = [(True, True)] * len(entries)
+    for first in range(0, len(entries), width):
+        run = entries[first : first + width]
+        if any(void for *_, void in run):
+            for at in range(len(run)):
+                found[first + at] = take_one(by_runs, first + at)
+            continue
+        writers, numbers, times, _ = zip(*run, strict=True)
+        for at in by_runs.singular(writers, numbers, times):
+            found[first + at] = take_one(by_runs, first + at)
+    assert (found, by_runs.holes()) == (one_by_one, singly.holes())
+    assert by_runs.newest_time == singly.newest_time

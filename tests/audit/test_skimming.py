@@ -12,7 +12,7 @@ from audit import skimming
 from audit.entry import Basis, Entry, LaneNumber, Outcome, Row, Subject
 from audit.errors import EntryRefused
 from audit.evidence import Tile
-from audit.skimming import Skim, skim_tile
+from audit.skimming import Run, SkimmedTile, skim_tile
 from audit.tree import Frontier, leaf_hash
 from audit.verdict import Verdict
 from audit.verifier import verify_bundle
@@ -28,13 +28,24 @@ def engine_name() -> str:
 
 
 def skimmed(*raws: bytes, whole: bool = False) -> list[Any]:
-    return skim_tile(Tile(0, [leaf_hash(raw) for raw in raws], list(raws)), whole=whole).entries
+    """Of each entry what was read of it; or its bytes, where it is to be read whole."""
+    return pieces(skim_tile(Tile(0, [leaf_hash(raw) for raw in raws], list(raws)), whole=whole))
 
 
-def as_skim(raw: bytes) -> Skim:
+def pieces(tile: SkimmedTile, start: int = 0, stop: int | None = None) -> list[Any]:
+    found: list[Any] = []
+    for each in tile.entries(start, len(tile.nodes) if stop is None else stop):
+        if isinstance(each, Run):
+            found += zip(each.ids, each.writers, each.numbers, each.times, strict=True)
+        else:
+            found.append(each[1])
+    return found
+
+
+def as_skim(raw: bytes) -> tuple[bytes, str, int, int]:
     entry = Entry.from_bytes(raw)
     identity = bytes.fromhex(entry.id.replace("-", ""))
-    return Skim(identity, entry.lane.writer, entry.lane.n, entry.time)
+    return identity, entry.lane.writer, entry.lane.n, entry.time
 
 
 PERSON, OTHER = "11" * 32, "33" * 32
@@ -76,7 +87,20 @@ def test_what_only_looks_like_an_entry_is_left_to_be_refused() -> None:
 def test_a_tile_has_one_log_and_others_entries_are_left_whole() -> None:
     one, foreign = make_entry().to_bytes(), make_entry(log="casework.test/journal/cidff").to_bytes()
     tile = skim_tile(Tile(0, [None, None], [one, foreign]))
-    assert (tile.log, tile.entries, tile.differs) == (ORIGIN, [as_skim(one), foreign], True)
+    assert (tile.run.log, pieces(tile), tile.differs) == (ORIGIN, [as_skim(one), foreign], True)
+
+
+def test_runs_lie_between_the_entries_that_are_read_whole_and_name_their_first() -> None:
+    raws = [make_entry().to_bytes() for _ in range(7)]
+    raws[2] = make_entry(action="log.heartbeat").to_bytes()
+    held: list[bytes | None] = [*raws[:5], None, raws[6]]
+    tile = skim_tile(Tile(512, [leaf_hash(raw) for raw in raws], held))
+    starts = [each.first if isinstance(each, Run) else each for each in tile.entries(0, 7)]
+    assert starts == [512, (514, raws[2]), 515, 518]
+    expected = [as_skim(raws[0]), as_skim(raws[1]), raws[2], *map(as_skim, raws[3:5]), as_skim(raws[6])]
+    assert pieces(tile) == expected
+    assert pieces(tile, 0, 2) + pieces(tile, 2, 3) + pieces(tile, 3, 7) == expected
+    assert [pieces(tile, at, at) for at in (0, 2, 5, 7)] == [[]] * 4
 
 
 def test_the_root_of_a_full_tile_is_that_of_its_leaves() -> None:
@@ -106,7 +130,7 @@ def test_what_is_skimmed_is_an_entry_whatever_was_changed(data: Any) -> None:
         )
         raw[at : at + data.draw(st.integers(0, 2))] = new
     found = skimmed(bytes(raw))[0]
-    if isinstance(found, Skim):
+    if isinstance(found, tuple):
         assert found == as_skim(bytes(raw))
 
 

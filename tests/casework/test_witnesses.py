@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from audit import tables
-from audit.bundle import ROLLUP_LEAF, ROLLUP_PROOF, write_bundle
+from audit.bundle import write_bundle
 from audit.checkpoint import (
     Checkpoint,
     NoteSigner,
@@ -23,6 +23,7 @@ from audit.checkpoint import (
     verify_checkpoint,
     verify_cosignature,
 )
+from audit.layout import ROLLUP_LEAF, ROLLUP_PROOF
 from audit.log import latest_checkpoint
 from audit.receipt import Receipt
 from audit.state import FILE_NAME as STATE_FILE
