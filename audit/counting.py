@@ -55,11 +55,11 @@ def vain_by_day(
 ) -> list[Tally]:
     """How often on each day each member searched, and accessed nothing within so many microseconds after."""
     around = Period(since=period.since, until=period.until + within)
-    # The next access after each entry of hers, without asking for it search by search.
+    # The next access after each entry of hers, without asking for it search by search. Backwards: PostgreSQL would
+    # look through all that follows, anew for each entry.
     access = case((_entry.c.action.in_(sorted(accesses)), _entry.c.time))
-    following = func.min(access).over(
-        partition_by=_entry.c.actor, order_by=(_entry.c.time, _entry.c.idx), rows=(0, None)
-    )
+    backwards = (_entry.c.time.desc(), _entry.c.idx.desc())
+    following = func.min(access).over(partition_by=_entry.c.actor, order_by=backwards, rows=(None, 0))
     seen = (
         select(_entry.c.actor, _entry.c.action, _entry.c.time, _entry.c.idx, following.label("following"))
         .where(*_allowed(log, around, {searches, *accesses}))
