@@ -7,7 +7,7 @@ shown. Spans and accesses meet here and not in SQL, whose plan would be another 
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -81,17 +81,53 @@ def unexplained(
     several members of one entry's persons leave unexplained is one spot as well.
     """
     explained = _explained(connection, log, period, spans, deeds)
-    left: dict[tuple[str, bytes, int], list[Row[Any]]] = defaultdict(list)
+    left = []
     for row in _about_persons(connection, log, period, accesses):
         person = bytes(row.pseudonym)
         if not any(row.time in explained[near] for near in ((person, row.actor), (person, None))):
-            left[row.actor, person, row.time // DAY].append(row)
+            left.append(row)
+    return _one_a_day(left)
+
+
+def read_during(
+    connection: Connection,
+    log: bytes,
+    period: Period,
+    accesses: frozenset[str],
+    stretches: Mapping[bytes, Collection[Period]],
+) -> list[Spot]:
+    """The accesses of a period to these persons, each during stretches of her own, newest first.
+
+    One spot as in `unexplained`.
+    """
+    if not stretches:
+        return []
+    # All are read, and not looked up by person: SQLite would try each of them for each entry.
+    rows = _about_persons(connection, log, period, accesses)
+    return _one_a_day(row for row in rows if _is_during(row, stretches))
+
+
+def deeds_to(
+    connection: Connection, log: bytes, until: int, actions: frozenset[str]
+) -> dict[bytes, list[tuple[int, str]]]:
+    """Of each person, when members did something of these actions before `until`: (time, action), in its order."""
+    done: dict[bytes, list[tuple[int, str]]] = defaultdict(list)
+    for row in _about_persons(connection, log, Period(since=0, until=until), actions):
+        done[bytes(row.pseudonym)].append((row.time, row.action))
+    return done
+
+
+def _one_a_day(rows: Iterable[Row[Any]]) -> list[Spot]:
+    """A spot for what one member read of one person on one day; of what is of one entry, one."""
+    days: dict[tuple[str, bytes, int], list[Row[Any]]] = defaultdict(list)
+    for row in rows:
+        days[row.actor, bytes(row.pseudonym), row.time // DAY].append(row)
     found: dict[int, Spot] = {}
-    for rows in left.values():
-        first, last = rows[0], max(row.time for row in rows)
+    for of_day in days.values():
+        first, last = of_day[0], max(row.time for row in of_day)
         known = found.get(first.idx)
         times, last = (
-            (len(rows), last) if known is None else (max(known.times, len(rows)), max(known.last, last))
+            (len(of_day), last) if known is None else (max(known.times, len(of_day)), max(known.last, last))
         )
         found[first.idx] = Spot(first.idx, first.entry_id, first.time, first.actor, times, last)
     return [found[index] for index in sorted(found, reverse=True)]
@@ -198,10 +234,12 @@ def _explained(
 def _about_persons(
     connection: Connection, log: bytes, period: Period, actions: frozenset[str]
 ) -> Iterator[Row[Any]]:
-    """(idx, entry_id, time, actor, pseudonym) of what members did with persons, by index."""
+    """(idx, entry_id, time, action, actor, pseudonym) of what members did with persons, by index."""
     about = and_(_subject.c.log == _entry.c.log, _subject.c.idx == _entry.c.idx)
     query = (
-        select(_entry.c.idx, _entry.c.entry_id, _entry.c.time, _entry.c.actor, _subject.c.pseudonym)
+        select(
+            *(_entry.c[name] for name in ("idx", "entry_id", "time", "action", "actor")), _subject.c.pseudonym
+        )
         .join_from(_entry, _subject, about)
         .where(
             *_of(log, period),
@@ -217,3 +255,8 @@ def _about_persons(
 
 def _of(log: bytes, period: Period) -> list[ColumnElement[bool]]:
     return [_entry.c.log == log, _entry.c.time >= period.since, _entry.c.time < period.until]
+
+
+def _is_during(row: Row[Any], stretches: Mapping[bytes, Collection[Period]]) -> bool:
+    hers = stretches.get(bytes(row.pseudonym), ())
+    return any(stretch.since <= row.time < stretch.until for stretch in hers)

@@ -15,10 +15,14 @@ from audit.entry import Outcome
 from audit.review import DAY, Period, Spot, shown, spots, unexplained
 from audit.standing_out import runs, sampled
 from casework.act import Act
+from casework.audit_review.closed import read_once_closed
 from casework.audit_review.explaining import deeds_of, every_person, explanations, spans_of
+from casework.audit_review.ledger import ACTION as LEDGER
+from casework.audit_review.out_of_hours import read_out_of_hours
 from casework.audit_review.reviewing import is_settled, reviews_since, view_reviews
 from casework.audit_review.schemas import Coverage, Covered, Finding, FindingPage, Kind, State
 from casework.audit_review.service import may_open_details, view_entries
+from casework.audit_review.untaken import sent_and_untaken
 from casework.audit_review.volumes import read_beyond_peers, searched_beyond_peers
 from casework.audit_review.withdrawn import read_after_withdrawal
 from casework.clock import microseconds
@@ -29,6 +33,10 @@ from policies.vocabulary import Action
 # An emergency access is reviewed within three days.
 EMERGENCY_DUE: Final = timedelta(hours=72)
 EMERGENCY: Final = frozenset({Action.CASE_BREAK_GLASS.value})
+# What leaves the service as a file or on paper: the journal, a person's ledger, a copy of her case.
+EXPORTS: Final = frozenset(
+    {"journal.export", LEDGER, Action.CASE_EXPORT_PREPARE.value, Action.CASE_EXPORT_APPROVE.value}
+)
 # Of each calendar month so many readings are looked at whatever they are.
 SAMPLE: Final = 20
 # So many denials of one member, none later than that after the one before, are a run.
@@ -171,6 +179,18 @@ def _searches(act: Act, period: Period, _persons: dict[UUID, bytes]) -> list[Spo
     return searched_beyond_peers(act, period)
 
 
+def _exports(act: Act, period: Period, _persons: dict[UUID, bytes]) -> list[Spot]:
+    return spots(act.unit.connection, act.org_id.bytes, period, EXPORTS)
+
+
+def _untaken(act: Act, period: Period, _persons: dict[UUID, bytes]) -> list[Spot]:
+    return sent_and_untaken(act, period)
+
+
+def _hours(act: Act, period: Period, _persons: dict[UUID, bytes]) -> list[Spot]:
+    return read_out_of_hours(act, period)
+
+
 _FIND: Final[Mapping[Kind, Callable[[Act, Period, dict[UUID, bytes]], list[Spot]]]] = {
     Kind.UNEXPLAINED: _unexplained,
     Kind.EMERGENCIES: _emergencies,
@@ -179,6 +199,10 @@ _FIND: Final[Mapping[Kind, Callable[[Act, Period, dict[UUID, bytes]], list[Spot]
     Kind.WITHDRAWALS: _withdrawals,
     Kind.VOLUMES: _volumes,
     Kind.SEARCHES: _searches,
+    Kind.EXPORTS: _exports,
+    Kind.UNTAKEN: _untaken,
+    Kind.CLOSED: read_once_closed,
+    Kind.HOURS: _hours,
 }
 
 

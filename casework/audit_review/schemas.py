@@ -88,6 +88,10 @@ class Kind(StrEnum):
     WITHDRAWALS = "withdrawals"
     VOLUMES = "volumes"
     SEARCHES = "searches"
+    EXPORTS = "exports"
+    UNTAKEN = "untaken"
+    CLOSED = "closed"
+    HOURS = "hours"
 
 
 class State(StrEnum):

@@ -3,7 +3,19 @@
 from collections.abc import Sequence
 
 from audit.entry import Entry, Outcome, Row, Subject
-from audit.review import ALWAYS, DAY, Deeds, Period, Span, Spot, shown, spots, unexplained
+from audit.review import (
+    ALWAYS,
+    DAY,
+    Deeds,
+    Period,
+    Span,
+    Spot,
+    deeds_to,
+    read_during,
+    shown,
+    spots,
+    unexplained,
+)
 from tests.audit.journal import LOG, START, Journal, make_entry
 
 READS = frozenset({"case.open", "follow_up.list"})
@@ -140,3 +152,30 @@ def test_spots_are_found_by_action_outcome_and_person(journal: Journal) -> None:
     assert ask(None, subjects=frozenset({bytes.fromhex(LEA)})) == [2]
     read = journal.run(lambda connection: shown(connection, LOG, [0, 2, 7]))
     assert {index: one.entry for index, one in read.items()} == {0: entries[0], 2: entries[2]}
+
+
+def test_what_is_read_during_a_persons_own_stretches_is_one_spot_a_day(journal: Journal) -> None:
+    ines, lea = bytes.fromhex(INES), bytes.fromhex(LEA)
+    journal.write(
+        did(journal, "case.close", ANNE, INES, at=DAWN),
+        did(journal, "case.open", ANNE, INES, at=DAWN + HOUR - 1),
+        did(journal, "case.open", ANNE, INES, LEA, at=DAWN + HOUR),
+        did(journal, "case.open", ANNE, INES, at=DAWN + 2 * HOUR),
+        did(journal, "case.open", ANNE, INES, at=DAWN + 3 * HOUR),
+        did(journal, "case.reopen", BEA, INES, at=DAWN + 4 * HOUR),
+        did(journal, "case.open", ANNE, LEA, at=DAWN + 5 * HOUR),
+    )
+    journal.integrate()
+    stretches = {
+        ines: [Period(since=DAWN + HOUR, until=DAWN + 3 * HOUR)],
+        lea: [Period(since=DAWN + 5 * HOUR, until=ALWAYS)],
+    }
+    found = journal.run(lambda connection: read_during(connection, LOG, ALL, READS, stretches))
+    assert [(spot.index, spot.times, spot.last) for spot in found] == [
+        (6, 1, DAWN + 5 * HOUR),
+        (2, 2, DAWN + 2 * HOUR),
+    ]
+    assert journal.run(lambda connection: read_during(connection, LOG, ALL, READS, {})) == []
+    moves = frozenset({"case.close", "case.reopen"})
+    done = journal.run(lambda connection: deeds_to(connection, LOG, DAWN + 4 * HOUR + 1, moves))
+    assert done == {ines: [(DAWN, "case.close"), (DAWN + 4 * HOUR, "case.reopen")]}

@@ -1,16 +1,22 @@
 """The lists of what stands out: each finds the case that was planted, and leaves the innocent one alone."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+import pytest
+
 from casework.audit_review.findings import DENIALS, DENIALS_WITHIN, EMERGENCY_DUE, SAMPLE
+from casework.audit_review.out_of_hours import PARIS, is_open
 from casework.audit_review.volumes import AT_LEAST
 from tests.casework.audit_review.test_alarms import did
+from tests.casework.audit_review.test_ledger import FOR_HER
 from tests.casework.audit_review.test_reviews import reviewed
 from tests.casework.audit_review.test_unexplained import EMERGENCY
 from tests.casework.centre import Centre
 from tests.casework.story import accept, hand_over, open_case
+
+SATURDAY = 5
 
 
 async def listed(centre: Centre, kind: str, slug: str = "avec", **query: Any) -> list[dict[str, Any]]:
@@ -31,6 +37,13 @@ async def _coverage(centre: Centre) -> dict[str, tuple[int, int, int]]:
 def _next_month(centre: Centre) -> timedelta:
     now = centre.clock.now()
     return (now.replace(day=1) + timedelta(days=32)).replace(day=2, hour=12) - now
+
+
+def at_noon(centre: Centre) -> None:
+    """What is done within a test is of one day; and a day of work."""
+    centre.clock.offset += _next_month(centre)
+    while centre.clock.now().weekday() >= SATURDAY:
+        centre.clock.offset += timedelta(days=1)
 
 
 async def test_a_sample_is_drawn_of_readings_of_a_month_that_is_over_and_stays_the_same(
@@ -122,8 +135,7 @@ async def test_what_is_read_of_a_received_case_after_its_consent_was_withdrawn_i
 async def test_a_day_on_which_she_read_of_far_more_persons_than_her_peers_is_found_once(
     centre: Centre,
 ) -> None:
-    # At noon: what is done within the test is of one day.
-    centre.clock.offset += _next_month(centre)
+    at_noon(centre)
     for _ in range(3):
         for login in ("avec.psychologist", "avec.jurist"):
             await did(centre, login, 5, action="case.open")
@@ -149,10 +161,66 @@ async def test_a_day_on_which_she_read_of_far_more_persons_than_her_peers_is_fou
 
 
 async def test_who_searches_again_and_again_and_opens_nothing_is_found(centre: Centre) -> None:
-    centre.clock.offset += _next_month(centre)
+    at_noon(centre)
     await did(centre, "avec.social", AT_LEAST, action="case.search")
     (found,) = await listed(centre, "searches")
     assert found["entry"]["entry"]["actor"] == str(centre.member("avec.social"))
     assert (found["times"], found["entry"]["action"]) == (AT_LEAST, "case.search")
     await did(centre, "avec.social", 1, action="case.open")
     assert await listed(centre, "searches") == await listed(centre, "volumes") == []
+
+
+async def test_what_is_read_at_night_and_on_sunday_is_found_once_a_day_as_clocks_in_paris_go(
+    centre: Centre,
+) -> None:
+    at_noon(centre)
+    monday = centre.clock.now() + timedelta(days=7 - centre.clock.now().weekday())
+    member, persons = "avec.social", 1
+
+    async def reads(day: int, hour: int, minute: int) -> None:
+        moment = monday.astimezone(PARIS).replace(hour=hour, minute=minute, second=0)
+        centre.clock.offset += moment + timedelta(days=day) - centre.clock.now()
+        await did(centre, member, persons, action="case.open")
+
+    for day, hour, minute in ((0, 7, 0), (0, 19, 59), (5, 12, 0)):
+        await reads(day, hour, minute)
+    assert await listed(centre, "hours") == []
+    for day, hour, minute in ((7, 6, 59), (7, 9, 0), (7, 20, 0), (8, 0, 30), (13, 12, 0)):
+        await reads(day, hour, minute)
+    found = await listed(centre, "hours")
+    assert [item["times"] for item in found] == [1, 1, 2]
+    assert {item["entry"]["entry"]["actor"] for item in found} == {str(centre.member(member))}
+    assert await listed(centre, "hours", "cidff") == []
+
+
+@pytest.mark.parametrize(
+    ("moment", "opened"),
+    [
+        ("2026-06-26T04:59:00Z", False),
+        ("2026-06-26T05:00:00Z", True),
+        ("2026-06-26T18:00:00Z", False),
+        ("2026-11-27T05:30:00Z", False),
+        ("2026-11-27T18:59:00Z", True),
+        ("2026-11-28T22:30:00Z", False),
+        ("2026-11-29T10:00:00Z", False),
+    ],
+)
+def test_a_centre_is_open_by_the_clock_of_paris_in_summer_and_winter(moment: str, opened: bool) -> None:
+    assert is_open(datetime.fromisoformat(moment).astimezone(PARIS)) is opened
+
+
+async def test_what_leaves_as_a_file_is_shown_and_what_is_read_is_not(centre: Centre) -> None:
+    social = await centre.sign_in("avec.social", step_up=True)
+    case = await open_case(social, "social")
+    await social.get(f"/cases/{case}")
+    assert await listed(centre, "exports") == []
+    await social.get(f"/cases/{case}/ledger", headers=FOR_HER)
+    await social.refused("GET", "/journal/export", 403, "forbidden")
+    auditor = await centre.sign_in("avec.auditor", step_up=True)
+    for path in ("/journal/bundle", "/journal/export"):
+        await auditor.request("GET", path, 200)
+    found = await listed(centre, "exports")
+    actions = ["journal.export", "journal.export", "case.ledger"]
+    assert [item["entry"]["action"] for item in found] == actions
+    assert found[-1]["case_id"] == case
+    assert await listed(centre, "exports", "cidff") == []
