@@ -5,8 +5,9 @@
                       [--counterpart RECEIPT --counterpart-key VKEY] [--max-age HOURS]
 
 It shares no line with the first one (`casework audit verify`). Both follow format.md, which stands beside this
-file, and must end in the same exit code. Read it from top to bottom: signatures, checkpoints, entries, the archive,
-the tree.
+file, and must end in the same exit code. What decides is the last third, The journal: begin with `Journal.read`.
+What comes before it reads one thing each, and stands alone: signatures, checkpoints, entries, the archive, and what
+others vouch for (needed only with --rollup-key, --witness, --counterpart).
 """
 
 import argparse
@@ -156,18 +157,8 @@ def read_note(text):
             raise ValueError
     except ValueError:
         raise Fault(INCONSISTENT, "a checkpoint is not in the prescribed form") from None
-    return {
-        "text": body + "\n",
-        "origin": origin,
-        "size": int(size),
-        "root": hashed,
-        "signatures": signatures,
-    }
-
-
-def kept(note, is_vouched):
-    """The tree head alone, which others have kept; whether they stand for it."""
-    return {**{name: note[name] for name in ("origin", "size", "root")}, "is_vouched": is_vouched}
+    head = {"origin": origin, "size": int(size), "root": hashed}
+    return {**head, "text": body + "\n", "signatures": signatures}
 
 
 def log_has_signed(note, keys):
@@ -184,65 +175,6 @@ def log_has_signed(note, keys):
                     return False
                 found = True
     return found
-
-
-def witness_has_signed(note, witness):
-    name, kind, public, key_id = witness
-    for signer, its_id, signature in note["signatures"]:
-        if kind == 4 and (signer, its_id) == (name, key_id):
-            at = int.from_bytes(signature[:8], "big")
-            return is_signed(public, f"cosignature/v1\ntime {at}\n{note['text']}".encode(), signature[8:])
-    return False
-
-
-# Receipts: the way from one leaf up to the root of a signed checkpoint
-
-
-def read_receipt(text):
-    """(index, hashes, checkpoint, bytes of the entry or None), not yet verified."""
-    try:
-        text = text.decode() if isinstance(text, bytes) else text
-        head, separator, note = text.partition("\n\n")
-        header, *lines = head.split("\n")
-        extra = lines.pop(0)[6:] if lines and lines[0].startswith("extra ") else None
-        index = re.fullmatch("index (0|[1-9][0-9]{0,18})", lines[0], re.ASCII)
-        hashes = [exactly(line) for line in lines[1:]]
-        if not separator or header != "c2sp.org/tlog-proof@v1" or not index or len(hashes) > 64:
-            raise ValueError
-        return int(index[1]), hashes, read_note(note), None if extra is None else exactly(extra)
-    except (ValueError, IndexError):
-        raise Fault(INCONSISTENT, "a receipt is not in the prescribed form") from None
-
-
-def root_above(index, size, node, hashes):
-    """The root that `hashes` lead to from leaf `index` (RFC 9162 section 2.1.3.2); None where they lead nowhere."""
-    last = size - 1
-    if not 0 <= index < size or any(len(one) != 32 for one in hashes):
-        return None
-    for sibling in hashes:
-        if not last:
-            return None
-        if index & 1 or index == last:
-            node = sha256(b"\x01" + sibling + node)
-            while index and not index & 1:
-                index, last = index >> 1, last >> 1
-        else:
-            node = sha256(b"\x01" + node + sibling)
-        index, last = index >> 1, last >> 1
-    return None if last else node
-
-
-def is_proved(data, index, hashes, note):
-    return root_above(index, note["size"], sha256(b"\x00" + data), hashes) == note["root"]
-
-
-def counterpart_id(text, key):
-    """The id of the entry of a partner's log that its receipt proves; a handoff has one id in both logs."""
-    index, hashes, note, raw = read_receipt(text)
-    entry = read_entry(raw or b"")
-    if entry is None or not log_has_signed(note, [key]) or not is_proved(raw, index, hashes, note):
-        raise Fault(INCOMPLETE, "a partner's receipt proves nothing")
-    return entry["id"]
 
 
 # Entries: one has a single form, so one pattern says it all but the order of numbers
@@ -366,10 +298,9 @@ class Archive:
         found, at = [], 0
         while at < len(raw):
             # The id has 36 bytes, the length of the text two, the salt 32.
-            start, end = at + 70, at + 70 + int.from_bytes(raw[at + 36 : at + 38], "big")
-            found.append(
-                (raw[at : at + 36], hmac.digest(raw[at + 38 : start], raw[start:end], "sha256").hex())
-            )
+            entry_id, salt, end = raw[at : at + 36], raw[at + 38 : at + 70], at + 70
+            end += int.from_bytes(raw[at + 36 : at + 38], "big")
+            found.append((entry_id, hmac.digest(salt, raw[at + 70 : end], "sha256").hex()))
             at = end
         if at != len(raw) or len(dict(found)) < len(found):
             raise Fault(INCONSISTENT, "the disclosed details are cut short, or one stands there twice")
@@ -377,9 +308,7 @@ class Archive:
 
     def first_index(self):
         """Where the entries begin: those before are pruned."""
-        names = [
-            name.removeprefix("tile/entries/") for name in self.members if name.startswith("tile/entries/")
-        ]
+        names = [name[13:] for name in self.members if name.startswith("tile/entries/")]
         digits = [re.sub(r"\.p/.*|[x/]", "", name, flags=re.DOTALL) for name in names]
         if not all(re.fullmatch("[0-9]{1,15}", found, re.ASCII) for found in digits):
             raise Fault(INCONSISTENT, "the archive has members that do not belong there")
@@ -395,6 +324,77 @@ class Archive:
             expected |= {tile_name(level, *tile) for tile in tiles_of(size >> 8 * level)}
         if not self.members.keys() <= expected:
             raise Fault(INCONSISTENT, "the archive has members that do not belong there")
+
+
+# What others vouch for: a roll-up that witnesses signed, a receipt of a partner
+
+
+def read_receipt(text):
+    """(index, hashes, checkpoint, bytes of the entry or None), not yet verified."""
+    try:
+        text = text.decode() if isinstance(text, bytes) else text
+        head, separator, note = text.partition("\n\n")
+        header, *lines = head.split("\n")
+        extra = lines.pop(0)[6:] if lines and lines[0].startswith("extra ") else None
+        index = re.fullmatch("index (0|[1-9][0-9]{0,18})", lines[0], re.ASCII)
+        hashes = [exactly(line) for line in lines[1:]]
+        if not separator or header != "c2sp.org/tlog-proof@v1" or not index or len(hashes) > 64:
+            raise ValueError
+        return int(index[1]), hashes, read_note(note), None if extra is None else exactly(extra)
+    except (ValueError, IndexError):
+        raise Fault(INCONSISTENT, "a receipt is not in the prescribed form") from None
+
+
+def root_above(index, size, node, hashes):
+    """The root that `hashes` lead to from leaf `index` (RFC 9162 section 2.1.3.2); None where they lead nowhere."""
+    last = size - 1
+    if not 0 <= index < size or any(len(one) != 32 for one in hashes):
+        return None
+    for sibling in hashes:
+        if not last:
+            return None
+        if index & 1 or index == last:
+            node = sha256(b"\x01" + sibling + node)
+            while index and not index & 1:
+                index, last = index >> 1, last >> 1
+        else:
+            node = sha256(b"\x01" + node + sibling)
+        index, last = index >> 1, last >> 1
+    return None if last else node
+
+
+def is_proved(data, index, hashes, note):
+    return root_above(index, note["size"], sha256(b"\x00" + data), hashes) == note["root"]
+
+
+def counterpart_id(text, key):
+    """The id of the entry of a partner's log that its receipt proves; a handoff has one id in both logs."""
+    index, hashes, note, raw = read_receipt(text)
+    entry = read_entry(raw or b"")
+    if entry is None or not log_has_signed(note, [key]) or not is_proved(raw, index, hashes, note):
+        raise Fault(INCOMPLETE, "a partner's receipt proves nothing")
+    return entry["id"]
+
+
+def witness_has_signed(note, witness):
+    name, kind, public, key_id = witness
+    for signer, its_id, signature in note["signatures"]:
+        if kind == 4 and (signer, its_id) == (name, key_id):
+            at = int.from_bytes(signature[:8], "big")
+            return is_signed(public, f"cosignature/v1\ntime {at}\n{note['text']}".encode(), signature[8:])
+    return False
+
+
+def rolled_up_head(leaf, proof, origin):
+    """(head, the roll-up's checkpoint): the head (three lines) of the log of this origin that the roll-up holds."""
+    # Without a signature the head is no note: it gets one that nobody made.
+    head, (index, hashes, note, _) = read_note(leaf + b"\n\xe2\x80\x94 x AAAAAAA=\n"), read_receipt(proof)
+    mine = unmarked(origin)
+    rollups = {mine + "/rollup", mine.rpartition("/")[0] + "/rollup"}
+    is_of_mine = unmarked(head["origin"]) == mine and unmarked(note["origin"]) in rollups
+    if not is_of_mine or not is_proved(leaf, index, hashes, note):
+        raise Fault(INCONSISTENT, "the roll-up does not hold the checkpoint that is said to be there")
+    return head, note
 
 
 # The journal
@@ -455,12 +455,8 @@ class Journal:
     """One reading of an archive: each entry once, and the tree of RFC 6962 over them as it grows."""
 
     def __init__(self, archive, keys, trusted, rollup_keys, witnesses):
-        self.archive, self.given, self.trusted, self.faults = (
-            archive,
-            keys,
-            [kept(note, True) for note in trusted],
-            [],
-        )
+        self.archive, self.given, self.faults = archive, keys, []
+        self.trusted = [{**note, "is_vouched": True} for note in trusted]
         self.rollup_keys, self.witnesses = rollup_keys, witnesses
         # The keys trusted so far, and those announced by entries that no trusted checkpoint covers yet.
         self.keys, self.waiting, self.announced = list(keys), [], set()
@@ -469,10 +465,10 @@ class Journal:
         self.latest = read_note(archive.read("checkpoint", 65_535))
         self.size, self.first = self.latest["size"], archive.first_index()
         self.lanes, self.ids, self.incarnation = Lanes(pruned=self.first > 0), set(), None
-        self.heartbeats, self.newest, self.pruned_to, self.is_broken = Heartbeats(), 0, 0, False
-        self.details = {}
-        # The full subtrees that cover the leaves so far, largest first; not whole where a hash is missing.
-        self.stack, self.is_whole = [], True
+        self.heartbeats, self.newest, self.pruned_to, self.details = Heartbeats(), 0, 0, {}
+        # The full subtrees that cover the leaves so far, largest first. It is not whole where a hash is missing,
+        # and broken where one is not the stored one, which is said once.
+        self.stack, self.is_whole, self.is_broken = [], True, False
 
     def fault(self, code, words):
         self.faults.append((code, words))
@@ -515,44 +511,34 @@ class Journal:
         return heads
 
     def rolled_up(self):
-        """The head of this log in the roll-up that witnesses sign: three lines."""
-        asked, members = self.rollup_keys or self.witnesses, {"rollup/leaf", "rollup/proof"}
-        if not members & self.archive.members.keys():
+        """The head of this log in the roll-up, vouched for where everybody who was asked for has signed."""
+        asked, names = self.rollup_keys or self.witnesses, ("rollup/leaf", "rollup/proof")
+        if not self.archive.members.keys() & names:
             if asked:
                 self.fault(UNWITNESSED, "no checkpoint of this journal was rolled up")
             return
-        leaf, proof = (self.archive.read(name, 65_535) for name in sorted(members))
+        members = [self.archive.read(name, 65_535) for name in names]
         try:
-            # Without a signature it is no note: it gets one that nobody made.
-            head, (index, hashes, note, _) = (
-                read_note(leaf + b"\n\xe2\x80\x94 x AAAAAAA=\n"),
-                read_receipt(proof),
-            )
+            head, note = rolled_up_head(*members, self.latest["origin"])
         except Fault as fault:
             self.fault(*fault.args)
-            return
-        mine = unmarked(self.latest["origin"])
-        rollups = {mine + "/rollup", mine.rpartition("/")[0] + "/rollup"}
-        is_of_mine = unmarked(head["origin"]) == mine and unmarked(note["origin"]) in rollups
-        if not is_of_mine or not is_proved(leaf, index, hashes, note):
-            self.fault(INCONSISTENT, "the roll-up does not hold the checkpoint that is said to be there")
             return
         missing = [witness[0] for witness in self.witnesses if not witness_has_signed(note, witness)]
         if self.rollup_keys and not log_has_signed(note, self.rollup_keys):
             missing.append(note["origin"])
         for name in missing:
             self.fault(UNWITNESSED, f"{name} has not signed the roll-up")
-        yield kept(head, bool(asked) and not missing)
+        yield {**head, "is_vouched": bool(asked) and not missing}
 
     def earlier(self):
         previous = -1
         for raw in self.archive.items("checkpoints", 2**62):
             try:
                 note = read_note(raw)
+                is_in_place = previous < note["size"] < self.size
             except Fault:
-                note = {"origin": "", "size": -1}
-            is_of_this_log = unmarked(note["origin"]) == unmarked(self.latest["origin"])
-            if not (is_of_this_log and previous < note["size"] < self.size):
+                is_in_place = False
+            if not is_in_place or unmarked(note["origin"]) != unmarked(self.latest["origin"]):
                 self.fault(INCONSISTENT, "an earlier checkpoint is malformed, or not in its place")
                 return
             previous = note["size"]
@@ -701,25 +687,20 @@ def verify(path, keys, trusted=(), rollup_keys=(), witnesses=(), counterparts=()
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    as_written = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=as_written)
     parser.add_argument("bundle", type=Path)
-    parser.add_argument(
-        "--key", action="append", default=[], type=key_of, help="the journal's verification key"
-    )
-    parser.add_argument(
-        "--trusted", action="append", default=[], type=Path, help="a checkpoint that you kept"
-    )
-    parser.add_argument(
-        "--rollup-key", action="append", default=[], type=key_of, help="the key of the deployment's roll-up"
-    )
-    parser.add_argument(
-        "--witness", action="append", default=[], type=key_of, help="who must have signed the roll-up"
-    )
-    parser.add_argument("--counterpart", type=Path, help="the receipt of an entry of a partner's journal")
-    parser.add_argument("--counterpart-key", type=key_of, help="the verification key of that journal")
-    parser.add_argument("--max-age", type=float, help="how old the newest entry may be, in hours")
+    several = {"action": "append", "default": []}
+    for name, kind, how, words in (
+        ("--key", key_of, several, "the journal's verification key"),
+        ("--trusted", Path, several, "a checkpoint that you kept"),
+        ("--rollup-key", key_of, several, "the key of the deployment's roll-up"),
+        ("--witness", key_of, several, "who must have signed the roll-up"),
+        ("--counterpart", Path, {}, "the receipt of an entry of a partner's journal"),
+        ("--counterpart-key", key_of, {}, "the verification key of that journal"),
+        ("--max-age", float, {}, "how old the newest sign of life may be, in hours"),
+    ):
+        parser.add_argument(name, type=kind, help=words, **how)
     asked = parser.parse_args()
     age = None if asked.max_age is None else int(asked.max_age * 3_600_000_000)
     try:
@@ -729,15 +710,10 @@ def main():
         parser.error("--trusted, --counterpart: not a checkpoint, or not a file")
     if len(receipts) != (asked.counterpart_key is not None):
         parser.error("--counterpart and --counterpart-key go together")
+    partners = [(receipt, asked.counterpart_key) for receipt in receipts]
+    now = int(time.time() * 1_000_000)
     code, found = verify(
-        asked.bundle,
-        asked.key,
-        trusted,
-        asked.rollup_key,
-        asked.witness,
-        [(receipt, asked.counterpart_key) for receipt in receipts],
-        max_age=age,
-        now=int(time.time() * 1_000_000),
+        asked.bundle, asked.key, trusted, asked.rollup_key, asked.witness, partners, age, now
     )
     print("\n".join([*found[:20], WORDS[code]]))
     return code
