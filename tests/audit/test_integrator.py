@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, insert, select
 from audit import tables
 from audit.checkpoint import NoteSigner, parse_checkpoint, verify_checkpoint
 from audit.errors import JournalRefused
-from audit.integrator import ADVISORY_LOCK, Pending, integrate, open_log
+from audit.integrator import ADVISORY_LOCK, Pending, hold_off, integrate, open_log
 from audit.log import find_entry, record
 from audit.tree import Frontier, leaf_hash
 from audit.triggers import drop_triggers
@@ -89,6 +89,21 @@ def test_only_one_process_integrates_at_a_time(journal: Journal) -> None:
         assert connection.execute(select(func.pg_try_advisory_xact_lock(ADVISORY_LOCK))).scalar_one()
         other = f"SELECT pg_try_advisory_xact_lock({ADVISORY_LOCK})"
         assert cluster.sql(other, name).strip() == "f"
+
+    journal.run(while_held)
+    assert len(journal.integrate()) == 1
+
+
+def test_whoever_holds_off_keeps_every_round_away(journal: Journal) -> None:
+    journal.write(journal.next_entry())
+
+    def while_held(connection: Connection) -> None:
+        hold_off(connection)
+        # In SQLite a transaction that reads sees one state throughout: nothing is to be held off.
+        if journal.dialect == "postgresql":
+            cluster, name = journal.place
+            other = f"SELECT pg_try_advisory_xact_lock({ADVISORY_LOCK})"
+            assert cluster.sql(other, name).strip() == "f"
 
     journal.run(while_held)
     assert len(journal.integrate()) == 1

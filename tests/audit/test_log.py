@@ -9,6 +9,8 @@ from audit.errors import EntryNotFound, EntryRefused, NothingPublished, ProofRef
 from audit.integrator import integrate, open_log
 from audit.log import (
     Filters,
+    count_entries,
+    details_begin_with,
     entries,
     find_entry,
     latest_checkpoint,
@@ -147,3 +149,32 @@ def test_the_newest_time_is_the_latest_entrys_and_of_an_empty_log_none(journal: 
     journal.write(entry)
     journal.integrate()
     assert journal.run(lambda connection: newest_time(connection, LOG)) == entry.time
+
+
+def test_what_matches_is_counted_up_to_a_bound_beside_the_size_of_the_log(journal: Journal) -> None:
+    journal.grow(3)
+    journal.write(journal.next_entry(outcome=Outcome.DENIED))
+    journal.integrate()
+
+    def count(filters: Filters, most: int, log: bytes = LOG) -> tuple[int, int]:
+        return journal.run(lambda connection: count_entries(connection, log, filters, most=most))
+
+    assert count(Filters(), 10) == (4, 4)
+    assert count(Filters(), 2) == (2, 4)
+    assert count(Filters(outcome=Outcome.DENIED), 10) == (1, 4)
+    assert count(Filters(), 10, bytes(16)) == (0, 0)
+
+
+def test_a_log_says_whether_a_detail_is_under_a_header(journal: Journal) -> None:
+    for sealed in (b"old-1", b"new-2"):
+        entry = journal.next_entry()
+        journal.run(lambda connection, entry=entry, sealed=sealed: record(connection, LOG, entry, sealed))
+
+    def begins(*headers: bytes, log: bytes = LOG) -> bool:
+        return journal.run(lambda connection: details_begin_with(connection, log, headers))
+
+    assert begins(b"old")
+    assert begins(b"none", b"new-2")
+    assert not begins(b"old-2")
+    assert not begins(b"ld-1")
+    assert not begins(b"old", log=bytes(16))

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DatabaseError
 
-from audit.triggers import drop_triggers, trigger_names
+from audit.triggers import changed_triggers, drop_triggers, trigger_names
 from tests.audit.journal import Journal, rows
 
 APPEND_ONLY = ("audit_entry", "audit_leaf", "audit_subject", "audit_subtree", "audit_checkpoint")
@@ -107,3 +107,32 @@ def test_the_inbox_is_outside_the_rule(journal: Journal) -> None:
     journal.write(journal.next_entry())
     journal.sql("DELETE FROM audit_inbox")
     assert journal.integrate() == []
+
+
+def test_triggers_that_are_gone_or_not_ours_are_named(journal: Journal) -> None:
+    assert journal.run(changed_triggers) == []
+    if journal.dialect == "sqlite":
+        foreign = "CREATE TRIGGER audit_listener AFTER INSERT ON audit_entry BEGIN SELECT 1; END"
+        gone = "DROP TRIGGER audit_leaf_no_delete"
+    else:
+        foreign = (
+            "CREATE TRIGGER audit_listener BEFORE UPDATE ON audit_entry"
+            " FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()"
+        )
+        gone = "DROP TRIGGER audit_leaf_no_change ON audit_leaf"
+    journal.sql(foreign)
+    assert journal.run(changed_triggers) == ["audit_listener"]
+    journal.sql(gone)
+    assert journal.run(changed_triggers) == [gone.split()[2], "audit_listener"]
+
+
+def test_a_trigger_that_was_switched_off_or_emptied_is_named(journal: Journal) -> None:
+    if journal.dialect == "sqlite":
+        journal.sql(
+            "DROP TRIGGER audit_leaf_no_delete",
+            "CREATE TRIGGER audit_leaf_no_delete BEFORE DELETE ON audit_leaf BEGIN SELECT 1; END",
+        )
+        assert journal.run(changed_triggers) == ["audit_leaf_no_delete"]
+    else:
+        journal.sql("ALTER TABLE audit_leaf DISABLE TRIGGER audit_leaf_no_change")
+        assert journal.run(changed_triggers) == ["audit_leaf_no_change"]
