@@ -21,7 +21,7 @@ from audit.verifier import Trust, verify_bundle
 from tests.audit import second
 from tests.audit.journal import ORIGIN, START, Key, make_entry, new_id, verify
 from tests.audit.test_verifier import failed
-from tests.audit.test_verifier_testimony import rolled_up
+from tests.audit.test_verifier_testimony import ASKED, rolled_up
 
 SIGNER = NoteSigner(ORIGIN, Key(1))
 NEW = NoteSigner(ORIGIN, Key(2))
@@ -248,13 +248,20 @@ def test_a_number_that_is_used_next_is_declared_void_all_the_same(tmp_path: Path
 # Keys
 
 
-def test_a_head_in_a_roll_up_that_nobody_was_asked_to_sign_brings_no_key_in(tmp_path: Path) -> None:
+def test_a_head_in_a_roll_up_brings_a_key_in_only_where_all_who_were_asked_have_signed(
+    tmp_path: Path,
+) -> None:
     basis = Basis(policies=(), set=NEW.key.public.hex())
     raws = journal_of(6, {1: written(1, action="log.key_rotated", basis=basis, subjects=())})
     heads = heads_of(raws)
     content = bundle(raws, signed(heads[6], NEW), [signed(heads[1])])
     report = judged(tmp_path, {**content, **rolled_up(heads[4])})
     assert (report.verdict, failed(report)) == (Verdict.INCONSISTENT, {CheckName.SIGNATURES})
+    # Nor does one that a witness was asked to sign, and has not.
+    report = judged(tmp_path, {**content, **rolled_up(heads[4], witnessed=False)}, **ASKED)
+    assert failed(report) == {CheckName.SIGNATURES, CheckName.WITNESSES}
+    # One that they signed stands for the announcement that it covers.
+    assert judged(tmp_path, {**content, **rolled_up(heads[4])}, **ASKED).verdict is Verdict.VALID
     # A checkpoint that the old key signed, behind the announcement, does.
     content = bundle(raws, signed(heads[6], NEW), [signed(heads[4])])
     assert judged(tmp_path, content).verdict is Verdict.VALID
