@@ -42,15 +42,16 @@ class Continuity:
         self.newest_time = 0
 
     def singular(self, writers: Sequence[str], numbers: Sequence[int], times: Sequence[int]) -> Iterator[int]:
-        """Take a run of entries that declare nothing void, each where it is simply the next of its lane.
+        """Take a run of entries, each where it is simply the next of its lane.
 
         Yields the place of each one that is not; it is to be taken by `number_is_new` and `time_runs_forwards`
-        before the next place is asked for.
+        before the next place is asked for. The next one can declare nothing void that counts: what it names lies
+        below it, and is settled. Void numbers that do count lie below one that is ahead.
         """
         lanes = self._lanes
         for at, (writer, n, time) in enumerate(zip(writers, numbers, times, strict=True)):
             lane = lanes.get(writer)
-            if lane is None or n != lane.following or lane.ahead or lane.void or time < lane.newest_time:
+            if lane is None or n != lane.following or lane.ahead or time < lane.newest_time:
                 yield at
                 continue
             lane.following, lane.newest_time = n + 1, time

@@ -347,14 +347,15 @@ class _Verification:
 
     def _check_run(self, run: Run, action: str = "", void: Sequence[int] = ()) -> None:
         """What every entry is checked for: its log, its id, its number, its time. Of one with an action, alone."""
-        if 0 <= self._agreed - run.first < len(run.ids):
-            self._id_after_agreed = _hyphenated(run.ids[self._agreed - run.first])
+        # Where a head is compared a run ends, so the entry behind it begins one.
+        if run.first == self._agreed:
+            self._id_after_agreed = _hyphenated(run.ids[0])
         belong = self._belongs(run.log, action, run.first)
         new = set(run.ids)
         if not belong or len(new) < len(run.ids) or not self._ids.isdisjoint(new):
             self._fault_ids(run, belong)
         self._ids |= new
-        for at in [0] if void else self._continuity.singular(run.writers, run.numbers, run.times):
+        for at in self._continuity.singular(run.writers, run.numbers, run.times):
             index, writer, time = run.first + at, run.writers[at], run.times[at]
             if not self._continuity.number_is_new(writer, run.numbers[at], void, index, time):
                 words = f"le numéro de l’écriture {index} a déjà servi dans sa file"

@@ -148,7 +148,8 @@ def test_a_run_of_entries_is_taken_as_its_entries_are_one_by_one(
     singly, by_runs = (Continuity(from_the_beginning=from_the_beginning) for _ in range(2))
 
     def take_one(continuity: Continuity, index: int) -> tuple[bool, bool]:
-        writer, n, time, void = entries[index]
+        writer, n, time, named = entries[index]
+        void = [one for one in named if one < n]
         is_new = continuity.number_is_new(writer, n, void, index, time)
         return is_new, continuity.time_runs_forwards(writer, time)
 
@@ -156,10 +157,6 @@ def test_a_run_of_entries_is_taken_as_its_entries_are_one_by_one(
     found = [(True, True)] * len(entries)
     for first in range(0, len(entries), width):
         run = entries[first : first + width]
-        if any(void for *_, void in run):
-            for at in range(len(run)):
-                found[first + at] = take_one(by_runs, first + at)
-            continue
         writers, numbers, times, _ = zip(*run, strict=True)
         for at in by_runs.singular(writers, numbers, times):
             found[first + at] = take_one(by_runs, first + at)

@@ -105,6 +105,19 @@ def test_an_id_used_twice_is_found_within_a_tile_and_across_tiles(
     assert report.first_wrong.entry_id == identity
 
 
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_member_that_stands_there_twice_alike_is_refused_by_both(tmp_path: Path) -> None:
+    raws = journal_of(3)
+    path = tmp_path / "journal.zip"
+    content = bundle(raws, signed(heads_of(raws)[3]))
+    with ZipFile(path, "w") as file:
+        for name, raw in [*content.items(), *content.items()]:
+            file.writestr(name, raw)
+    trust = Trust(keys=(SIGNER.key,))
+    assert verify_bundle(path, trust, verify).verdict is Verdict.INCONSISTENT
+    assert second.exit_code(path, trust) == Verdict.INCONSISTENT
+
+
 def test_the_entry_after_the_last_checkpoint_that_agrees_is_named(tmp_path: Path) -> None:
     raws = journal_of(20)
     heads = heads_of(raws)
