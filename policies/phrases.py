@@ -1,14 +1,17 @@
 """Phrase tests: a French sentence that an association can read, its request, and the expected answer.
 
-A file is TOML, one ``[[phrase]]`` each: ``says``, ``org``, ``role``, ``action``, ``verdict`` (``allow`` or
-``deny``) and ``by`` (one determining policy; empty when nothing permits the act); where needed
-``professions``, ``active``, ``context``, and ``case``, ``handoff`` or ``change`` as the action asks. What is
-left out is usual: a day at the centre, a case or a handoff to which the asker is nothing. An unknown key or
-word is refused.
+A file is TOML, one ``[[phrase]]`` each: ``says``, ``org``, ``role``, ``action`` (one, or a list of those that
+the sentence names), ``verdict`` (``allow`` or ``deny``) and ``by`` (one determining policy; empty when nothing
+permits the act); where needed ``professions``, ``active``, ``context``, and ``case``, ``handoff`` or ``change``
+as the action asks. What is left out is usual: a day at the centre, a case or a handoff to which the asker is
+nothing. An unknown key or word is refused.
+
+``otherwise`` holds the other side, once or more: a sentence (``says``) whose request differs by what it names
+and nothing else, and whose verdict is the contrary one, ``by`` the policy that it names.
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +19,7 @@ from typing import Any
 
 from policies.engine import Decision, Engine
 from policies.facts import Asker, CaseFacts, ChangeFacts, ConsentFacts, Context, HandoffFacts
+from policies.labels import ACTIONS
 from policies.vocabulary import (
     CASE_ACTIONS,
     CHANGE_ACTIONS,
@@ -41,6 +45,7 @@ _PHRASE = {
     "change": {},
     "by": "",
 }
+_TABLES = ("context", "case", "handoff", "change")
 _CONTEXT = {
     "mfa": True,
     "step_up": False,
@@ -81,6 +86,7 @@ class ConsentWord(StrEnum):
     LIVE = "live"
     WITHDRAWN = "withdrawn"
     OTHER_CONTENT = "other_content"
+    OTHER_RECEIVER = "other_receiver"
     IDENTITY_ONLY = "identity_only"
 
 
@@ -116,8 +122,11 @@ class BrokenPhrase:
 
 
 def read_phrases(text: str) -> tuple[Phrase, ...]:
-    """Read one file's text; ``PhraseMalformed`` names the sentence and what is wrong with it."""
-    return tuple(_phrase(entry) for entry in tomllib.loads(text)["phrase"])
+    """Read one file's text, each side of each phrase; ``PhraseMalformed`` names the sentence at fault."""
+    entries = tomllib.loads(text).get("phrase")
+    if not entries:
+        raise PhraseMalformed("?", "phrase")
+    return tuple(phrase for entry in entries for side in _sides(entry) for phrase in _phrases(side))
 
 
 def phrases_of(org: str) -> tuple[Phrase, ...]:
@@ -146,16 +155,32 @@ def broken_phrases(engine: Engine, phrases: tuple[Phrase, ...]) -> tuple[BrokenP
     )
 
 
-def _phrase(entry: Mapping[str, Any]) -> Phrase:
-    says = str(entry.get("says", "?"))
+def _sides(entry: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    side = {key: value for key, value in entry.items() if key != "otherwise"}
+    yield side
+    for other in entry.get("otherwise", ()):
+        if "says" not in other or "verdict" in other:
+            raise PhraseMalformed(str(entry.get("says", "?")), "otherwise")
+        tables = {key: {**side.get(key, {}), **other[key]} for key in _TABLES if key in other}
+        contrary = Verdict.DENY if side.get("verdict") == Verdict.ALLOW else Verdict.ALLOW
+        yield {**side, "by": "", **other, **tables, "verdict": contrary}
+
+
+def _phrases(side: Mapping[str, Any]) -> Iterator[Phrase]:
+    says = str(side.get("says", "?"))
+    named = side.get("action")
     try:
-        return _parse(says, entry)
+        if not isinstance(named, list):
+            yield _parse(says, side)
+            return
+        for action in named:
+            yield _parse(f"{says} ({ACTIONS[Action(action)]})", {**side, "action": action})
     except (KeyError, ValueError) as error:
         raise PhraseMalformed(says, str(error)) from error
 
 
-def _parse(says: str, entry: Mapping[str, Any]) -> Phrase:
-    given = _completed(entry, _PHRASE, required={"says", "org", "role", "action", "verdict"})
+def _parse(says: str, side: Mapping[str, Any]) -> Phrase:
+    given = _completed(side, _PHRASE, required={"says", "org", "role", "action", "verdict"})
     action = Action(given["action"])
     asker = Asker(
         org=given["org"],
@@ -196,17 +221,18 @@ def _handoff(given: Mapping[str, Any]) -> HandoffFacts:
         stage=Stage(given["stage"]),
         mine=given["mine"],
         conflict=given["conflict"],
-        consent=_consent(ConsentWord(given["consent"]), given["to"], groups),
+        consent=_consent(ConsentWord(given["consent"]), given["from"], given["to"], groups),
     )
 
 
-def _consent(word: ConsentWord, to: str, groups: frozenset[Group]) -> ConsentFacts | None:
+def _consent(word: ConsentWord, from_: str, to: str, groups: frozenset[Group]) -> ConsentFacts | None:
     if word is ConsentWord.NONE:
         return None
     return ConsentFacts(
         live=word is not ConsentWord.WITHDRAWN,
         same_content=word is not ConsentWord.OTHER_CONTENT,
-        to=to,
+        # Any organisation but the receiver will do.
+        to=from_ if word is ConsentWord.OTHER_RECEIVER else to,
         groups=frozenset({Group.IDENTITY}) if word is ConsentWord.IDENTITY_ONLY else groups,
     )
 

@@ -56,7 +56,7 @@ def test_a_fault_of_the_base_is_said_once(copy: Path) -> None:
 
 def test_a_sentence_that_the_policies_do_not_keep_is_named(copy: Path) -> None:
     path = copy / "policies" / "tests" / "med.toml"
-    turned = path.read_text("utf-8").replace('verdict = "deny"', 'verdict = "allow"', 1)
+    turned = path.read_text("utf-8").replace('verdict = "allow"', 'verdict = "deny"', 1)
     path.write_text(turned)
     ran = run_with(copy, "policy", "check")
     assert (ran.code, ran.err.startswith("tests/med.toml")) == (1, True)
