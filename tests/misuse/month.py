@@ -29,6 +29,8 @@ from policies.vocabulary import Purpose, Role
 from tests.casework.centre import Centre
 
 SLUG = "avec"
+# After the beginning of a day at eight (UTC): the end of its work, and when a centre is closed.
+_EVENING, _NIGHT = timedelta(hours=9, minutes=30), timedelta(hours=12, minutes=30)
 # Common surnames first; with what is built of syllables, one person in eight has one of the common ones.
 _COMMON, _SYLLABLES, _ENDS, _FIRST = (
     line.split() for line in Path(__file__).with_name("names.txt").read_text("utf-8").splitlines()
@@ -44,6 +46,9 @@ class Kind(StrEnum):
     SURNAME_DESK = "surname_desk"
     SURNAME_TEAM = "surname_team"
     AFTER_WITHDRAWAL = "after_withdrawal"
+    AFTER_HANDOFF = "after_handoff"
+    CLOSED_CASE = "closed_case"
+    AT_NIGHT = "at_night"
     ENUMERATION = "enumeration"
     MASS_EXPORT = "mass_export"
 
@@ -110,6 +115,7 @@ class Story:
         self._hers: dict[UUID, str] = {}
         self._teams: dict[UUID, tuple[UUID, ...]] = {}
         self._cases: list[_Case] = []
+        self._closed: dict[UUID, datetime] = {}
         # On a Monday, whatever today is: the same month each time.
         today = centre.clock.now().date()
         self._begins = datetime.combine(today + timedelta(days=7 - today.weekday()), time(8), UTC)
@@ -118,6 +124,7 @@ class Story:
         """Have it happen, all of it; the centre's clock stands at the end of the month then."""
         await self._declare()
         await self._open_cases()
+        self._close_some()
         deeds = sorted([*self._ordinary(), *self._planted()], key=lambda deed: deed.at)
         for first in range(0, len(deeds), 500):
             await self._centre.deployment.database.unit(
@@ -212,21 +219,35 @@ class Story:
     # ── Ordinary work ───────────────────────────────────────────────────────────────────────────────────────
 
     def _ordinary(self) -> Iterator["_Doing"]:
+        yield from self._closings()
         for day in self._working_days():
             for worker in self._workers:
                 yield from self._workers_day(day, worker)
             for supervisor in self._supervisors:
                 yield from self._supervisors_day(day, supervisor)
 
+    def _close_some(self) -> None:
+        """Twice as many cases as are misused are closed early in the month; nobody has work with them then."""
+        days = self._working_days()
+        for case in self._random.sample(self._cases, self._size.planted * 2):
+            self._closed[case.id] = self._random.choice(days[: len(days) // 2])
+
+    def _closings(self) -> Iterator["_Doing"]:
+        for case in self._cases:
+            if case.id in self._closed:
+                yield _Doing(self._closed[case.id] + _EVENING, case.workers[0], "case.close", case)
+
+    def _is_closed(self, case: _Case, day: datetime) -> bool:
+        return case.id in self._closed and self._closed[case.id] < day
+
     def _working_days(self) -> list[datetime]:
         days = [self._begins + timedelta(days=at) for at in range(self._size.days)]
         return [day for day in days if day.weekday() < 5]
 
     def _workers_day(self, day: datetime, worker: UUID) -> Iterator["_Doing"]:
-        hers = [case for case in self._cases if worker in case.workers]
-        team = [
-            case for case in self._cases if worker in self._teams[case.team] and worker not in case.workers
-        ]
+        cases = [case for case in self._cases if not self._is_closed(case, day)]
+        hers = [case for case in cases if worker in case.workers]
+        team = [case for case in cases if worker in self._teams[case.team] and worker not in case.workers]
         for case in self._random.sample(hers, min(len(hers), self._random.randint(6, 11))):
             at = self._hour(day)
             yield _Doing(at, worker, "case.open", case)
@@ -243,6 +264,9 @@ class Story:
                 yield _Doing(at + timedelta(hours=1), self._random.choice(self._desk), "case.open", case)
         if team and self._random.random() < 0.4:
             yield _Doing(self._hour(day), worker, "case.open", self._random.choice(team))
+        if hers and self._random.random() < 0.02:
+            # An evening at work, now and then.
+            yield _Doing(day + _NIGHT, worker, "case.open", self._random.choice(hers))
         yield _Doing(self._hour(day), worker, "case.list", None)
 
     def _supervisors_day(self, day: datetime, supervisor: UUID) -> Iterator["_Doing"]:
@@ -275,6 +299,9 @@ class Story:
             yield self._misuse(kind, member, cases[-1 - at])
         for case in self._random.sample(cases, count):
             yield from self._after_withdrawal(case)
+        for case in self._random.sample(cases, count):
+            yield from self._after_handoff(case)
+        yield from self._by_teammates()
         night = self._random.choice(self._working_days())
         for at in range(count * 2):
             yield _Doing(
@@ -295,6 +322,29 @@ class Story:
         later = at + timedelta(days=self._random.choice((1, 2)))
         yield _Doing(later, case.workers[0], "case.open", case, Kind.AFTER_WITHDRAWAL)
 
+    def _after_handoff(self, case: _Case) -> Iterator["_Doing"]:
+        """A case that came from a partner; what the person withdraws is her consent to that."""
+        handoff = UUID(int=self._random.getrandbits(128), version=4)
+        worker, at = case.workers[0], self._hour(self._random.choice(self._working_days()[:-3]))
+        yield _Doing(self._begins - timedelta(days=5), worker, "handoff.accept", case, handoff=handoff)
+        yield _Doing(at, None, "handoff.withdrawn", None, handoff=handoff)
+        later = at + timedelta(days=self._random.choice((1, 2)))
+        yield _Doing(later, worker, "case.open", case, Kind.AFTER_HANDOFF)
+
+    def _by_teammates(self) -> Iterator["_Doing"]:
+        """Colleagues whom the policies let look: at a case once it is closed, and at an open one late at night."""
+        by_id = {case.id: case for case in self._cases}
+        for at, (closed, when) in enumerate(list(self._closed.items())[: self._size.planted]):
+            case, day = by_id[closed], when + timedelta(days=3 + at % 5)
+            yield _Doing(self._hour(day), self._teammate(case), "case.open", case, Kind.CLOSED_CASE)
+        for case in self._random.sample(self._cases, self._size.planted):
+            night = self._random.choice(self._working_days()) + _NIGHT
+            yield _Doing(night, self._teammate(case), "case.open", case, Kind.AT_NIGHT)
+
+    def _teammate(self, case: _Case) -> UUID:
+        near = [member for member in self._teams[case.team] if member not in case.workers]
+        return self._random.choice(near)
+
     def _misuse(self, kind: Kind, member: UUID, case: _Case) -> "_Doing":
         return _Doing(self._hour(self._random.choice(self._working_days())), member, "case.open", case, kind)
 
@@ -305,8 +355,10 @@ class Story:
         unit.enter_organisation(org)
         for doing in deeds:
             unit.now = doing.at
-            role = self._roles[doing.member]
-            who = Who(uuid4(), "00" * 32, doing.member, role, AuthLevel.MFA, Purpose.SUPPORT)
+            who = Who(uuid4())
+            if doing.member is not None:
+                role = self._roles[doing.member]
+                who = Who(uuid4(), "00" * 32, doing.member, role, AuthLevel.MFA, Purpose.SUPPORT)
             receipt = centre.deployment.journal.record(unit, (org, SLUG), who, self._deed(doing))
             entry = UUID(receipt.entry)
             self._month.entries[entry] = doing.kind
@@ -319,20 +371,23 @@ class Story:
 
     def _deed(self, doing: "_Doing") -> Deed:
         if doing.case is not None:
-            return Deed(doing.action, touched=(Touched(doing.case.person),))
+            return Deed(doing.action, touched=(Touched(doing.case.person),), handoff=doing.handoff)
         if doing.action == "case.list":
             shown = self._random.sample(self._cases, min(20, len(self._cases)))
             return Deed(doing.action, touched=[Touched(case.person) for case in shown], count=len(shown))
+        if doing.handoff is not None:
+            return Deed(doing.action, handoff=doing.handoff)
         return Deed(doing.action, outcome=Outcome.DENIED, reason="not_found")
 
 
 @dataclass(frozen=True)
 class _Doing:
     at: datetime
-    member: UUID
+    member: UUID | None
     action: str
     case: _Case | None
     kind: Kind | None = None
+    handoff: UUID | None = None
 
 
 def as_relations(entry: dict[str, Any]) -> set[str]:

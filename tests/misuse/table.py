@@ -1,10 +1,12 @@
 """What an auditor finds of a month's planted misuse, and how many innocent readings she is shown for it."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from casework.audit_review.explaining import explanations
+from casework.audit_review.out_of_hours import PARIS, is_open
+from casework.audit_review.schemas import Kind as Lists
 from tests.casework.centre import Centre, Client
 from tests.misuse.month import SLUG, Kind, Month, Size
 
@@ -18,70 +20,119 @@ WORDS = {
     Kind.SURNAME_DESK: "an ex-partner's surname, looked up at the front desk",
     Kind.SURNAME_TEAM: "an ex-partner's surname, looked up by a worker whose team follows the case",
     Kind.AFTER_WITHDRAWAL: "access by the assigned worker after the person withdrew a consent",
+    Kind.AFTER_HANDOFF: "access to a received case after the person withdrew her consent to its handoff",
+    Kind.CLOSED_CASE: "a closed case, opened by a colleague whose team followed it",
+    Kind.AT_NIGHT: "a case of her team, opened by a colleague late in the evening",
     Kind.ENUMERATION: "enumeration: guessing case numbers, all refused",
     Kind.MASS_EXPORT: "mass export: every case of her team opened within the hour",
 }
 
 
+# The flag that an entry carries, beside the lists of findings.
+FLAG = "flag"
+HEADS = {
+    Lists.UNEXPLAINED: "nothing explains it",
+    FLAG: "relation flag",
+    Lists.DENIALS: "refusals",
+    Lists.WITHDRAWALS: "withdrawals",
+    Lists.VOLUMES: "volumes",
+    Lists.CLOSED: "closed",
+    Lists.HOURS: "hours",
+}
+
+
 @dataclass(frozen=True)
 class Found:
-    """Of one kind, occasions: planted, in the queue, with a relation flag, one or the other."""
+    """Of one kind, occasions: planted, on each list or with a flag, and on any of them."""
 
     planted: int
-    queued: int
-    flagged: int
-    either: int
+    on: dict[str, int]
+    anywhere: int
 
 
 @dataclass(frozen=True)
 class Result:
-    """`readings`: innocent occasions on which something of a person was shown."""
+    """`readings`: innocent occasions on which something of a person was shown.
+
+    `innocent`: findings of each list behind which nothing planted stands; of the flag, innocent readings.
+    """
 
     entries: int
     readings: int
-    queued: int
-    flagged: int
+    innocent: dict[str, int]
     kinds: dict[Kind, Found]
 
 
 async def audit(centre: Centre, month: Month, size: Size) -> Result:
-    """Read the month as its auditor does: the queue, and every entry with its relations."""
+    """Read the month as its auditor does: the lists, and every entry with its relations."""
     auditor = await centre.sign_in(f"{SLUG}.auditor")
     period = {"from": (centre.clock.now() - timedelta(days=size.days + 1)).isoformat()}
-    queue = {
-        _occasion(item["entry"]["entry"]) for item in await _pages(auditor, "/journal/unexplained", period)
-    }
-    occasions: dict[str, Occasion] = {}
-    flagged: set[Occasion] = set()
-    for item in await _pages(auditor, "/journal/entries", period):
-        occasions[item["id"]] = _occasion(item["entry"])
-        if item["relations"] and len(item["entry"].get("subjects", ())) == 1:
-            flagged.add(occasions[item["id"]])
+    entries = await _pages(auditor, "/journal/entries", period)
+    occasions = {item["id"]: _occasion(item["entry"]) for item in entries}
     by_kind = {kind: {occasions[str(entry)] for entry in month.planted(kind)} for kind in Kind}
     guilty = set().union(*by_kind.values())
     innocent = {occasions[str(entry)] for entry in month.readings} - guilty
+    flagged = {
+        occasions[item["id"]]
+        for item in entries
+        if item["relations"] and len(item["entry"].get("subjects", ())) == 1
+    }
+    shown: dict[str, set[Occasion]] = {FLAG: flagged}
+    innocents = {FLAG: len(flagged & innocent)}
+    for listed in Lists:
+        if listed in HEADS:
+            found = await _pages(auditor, "/journal/findings", {"kind": listed, **period})
+            behind = _behind(listed, [item["entry"]["entry"] for item in found], entries)
+            shown[listed] = set().union(*behind)
+            innocents[listed] = sum(not one & guilty for one in behind)
     return Result(
         entries=len(month.entries),
         readings=len(innocent),
-        queued=len(queue & innocent),
-        flagged=len(flagged & innocent),
-        kinds={kind: _found(planted, queue, flagged) for kind, planted in by_kind.items()},
+        innocent=innocents,
+        kinds={
+            kind: Found(
+                len(planted),
+                {head: len(shown[head] & planted) for head in HEADS},
+                len(set().union(*shown.values()) & planted),
+            )
+            for kind, planted in by_kind.items()
+        },
     )
 
 
-def _found(planted: Collection[Occasion], queue: set[Occasion], flagged: set[Occasion]) -> Found:
-    return Found(
-        len(planted),
-        len(queue.intersection(planted)),
-        len(flagged.intersection(planted)),
-        len((queue | flagged).intersection(planted)),
-    )
+def _behind(listed: str, found: list[dict[str, Any]], entries: list[dict[str, Any]]) -> list[set[Occasion]]:
+    """Of each finding the occasions that it stands for: its own, or those of its member and day that it counts."""
+    counts = _COUNTS.get(listed)
+    if counts is None:
+        return [{_occasion(entry)} for entry in found]
+    of_day: dict[tuple[str, str], set[Occasion]] = {}
+    for item in entries:
+        actor, _, day = occasion = _occasion(item["entry"])
+        if counts(item["entry"]):
+            of_day.setdefault((actor, day), set()).add(occasion)
+    return [of_day[actor, day] for actor, _, day in map(_occasion, found)]
+
+
+def _is_reading(entry: dict[str, Any]) -> bool:
+    return entry["outcome"] == "allowed" and entry["action"] in explanations().accesses
+
+
+def _is_late_reading(entry: dict[str, Any]) -> bool:
+    moment = datetime.fromtimestamp(entry["time"] / 1_000_000, UTC).astimezone(PARIS)
+    return _is_reading(entry) and not is_open(moment)
+
+
+_COUNTS = {
+    Lists.DENIALS: lambda entry: entry["outcome"] == "denied",
+    Lists.VOLUMES: _is_reading,
+    Lists.HOURS: _is_late_reading,
+}
 
 
 def _occasion(entry: dict[str, Any]) -> Occasion:
     subjects = entry.get("subjects", ())
     return (
-        entry.get("actor", ""),
+        entry.get("actor") or "",
         subjects[0]["p"] if subjects else None,
         str(entry["time"] // 86_400_000_000),
     )
@@ -107,16 +158,20 @@ def written(result: Result, size: Size, seed: int) -> str:
         f" {result.entries:,} entries of a month of ordinary work with its noise, and the misuse below planted in"
         " it. Nobody in it exists. An *occasion* is one member, one person, one day.",
         "",
-        "| misuse | occasions | in the queue of what nothing explains | with a relation flag | either |",
-        "|---|---|---|---|---|",
+        "How many occasions of each kind of misuse stand on which of the auditor's lists, and on any of them.",
+        "",
+        f"| misuse | occasions | {' | '.join(HEADS.values())} | any |",
+        "|---" * (len(HEADS) + 3) + "|",
     ]
     lines += [_row(WORDS[kind], found) for kind, found in result.kinds.items()]
-    share = 100 * result.queued / result.readings
+    innocent = " | ".join(f"{result.innocent[head]:,}" for head in HEADS)
+    share = 100 * result.innocent[Lists.UNEXPLAINED] / result.readings
     lines += [
+        f"| *findings behind which nothing of this stands* | | {innocent} | |",
         "",
         f"Innocent: {result.readings:,} occasions on which something of a person was read in ordinary work; the"
-        f" queue shows {result.queued:,} of them ({share:.1f} %), and {result.flagged:,} carry a relation flag"
-        " (people who share a surname by chance).",
+        f" queue of what nothing explains shows {share:.1f} % of them. A finding of refusals, volumes or hours is"
+        " a member's day; of the flag, an occasion (people who share a surname by chance).",
         "",
         *_NOTES,
     ]
@@ -124,12 +179,12 @@ def written(result: Result, size: Size, seed: int) -> str:
 
 
 def _row(words: str, found: Found) -> str:
-    shares = " | ".join(_of(count, found) for count in (found.queued, found.flagged, found.either))
+    shares = " | ".join(_of(count, found) for count in (*found.on.values(), found.anywhere))
     return f"| {words} | {found.planted} | {shares} |"
 
 
 def _of(count: int, found: Found) -> str:
-    return f"{count} ({100 * count / found.planted:.0f} %)" if found.planted else "–"
+    return f"{count} ({100 * count / found.planted:.0f} %)" if count else "–"
 
 
 _NOTES = (
@@ -139,10 +194,16 @@ _NOTES = (
     "  day before or after. Whoever browses in her own team's cases always has one. The flag does not ask for any.",
     "- An ex-partner's family is found by the flag where both surnames were written down; here they always were.",
     "  Who shares no surname, phone or address, or declared nothing, is found by no flag.",
-    "- The worker who is assigned reads on after a withdrawal, as she must: what is withdrawn is a",
-    "  partner's reading.",
-    "- Guessed case numbers, and a team's cases opened in an hour, are no unexplained readings. Other lists and",
-    "  alerts are for these; this table gives no credit for them.",
+    "- The worker who is assigned reads on after a consent is withdrawn, as she must. Of a case that came from a",
+    "  partner, every reading after the withdrawal is shown, her own work for the person included: the list asks",
+    "  why what came was still needed. Its innocent findings are that work, a day's each, and many: 20 such cases",
+    "  make most of what the list shows. They are to be settled a case at a time.",
+    "- A guess of case numbers is found by the run of refusals, and a team's cases opened in an hour by the",
+    "  volume of that day, with whatever else she read on it. Both are found after the fact; the alert of the hour",
+    "  is for the same day. The mass export here begins at seven in the evening (UTC), so `hours` shows it too.",
+    "- What is read of a closed case and late in the evening is found whoever reads: the innocent findings are",
+    "  a supervisor's second look, and an evening at work. Browsing in her own team's open cases by day is on a",
+    "  list by chance alone.",
     "- How often a desk takes a call that nobody notes, or a supervisor looks and does nothing, is a guess of",
-    "  this generator, and decides the last figures.",
+    "  this generator, as are evenings at work and closed cases looked at again: they decide the last row.",
 )
