@@ -108,7 +108,21 @@ class _Situation:
 def matrix(engine: Engine) -> str:
     """The Markdown of an organisation's matrix: acts on cases, handoffs, the organisation; keys granted."""
     asks = _Asks(engine)
-    sections = (
+    parts = [_PREAMBLE.format(org=engine.org)]
+    parts += [f"## {title}\n\n{_table(asks, rows)}" for title, rows in _sections(engine)]
+    parts.append(f"## Clés remises\n\n{_grants(engine)}")
+    return "\n".join(parts)
+
+
+def lines_of(engine: Engine, action: Action) -> Iterator[str]:
+    """The lines of the matrix that say who may do ``action``: two where it is sent and received."""
+    asks = _Asks(engine)
+    for _, rows in _sections(engine):
+        yield from (_line(asks, row) for row in rows if row[0] is action)
+
+
+def _sections(engine: Engine) -> tuple[tuple[str, list["_Row"]], ...]:
+    return (
         (
             "Dossiers",
             [(action, ACTIONS[action], _case_situations(action)) for action in _in_order(CASE_ACTIONS)],
@@ -117,10 +131,6 @@ def matrix(engine: Engine) -> str:
         ("Relais reçus", [_handoff_row(action, engine, sent=False) for action in _in_order(_RECEIVED)]),
         ("Association", [*_rows_of_the_organisation()]),
     )
-    parts = [_PREAMBLE.format(org=engine.org)]
-    parts += [f"## {title}\n\n{_table(asks, rows)}" for title, rows in sections]
-    parts.append(f"## Clés remises\n\n{_grants(engine)}")
-    return "\n".join(parts)
 
 
 def matrix_path(org: str) -> Path:
@@ -206,14 +216,17 @@ def _rows_of_the_organisation() -> Iterator[_Row]:
 def _table(asks: _Asks, rows: Sequence[_Row]) -> str:
     titles = ["acte", *(column.title for column in _COLUMNS), "il faut"]
     lines = [f"| {' | '.join(titles)} |", f"|{'---|' * len(titles)}"]
-    for action, title, situations in rows:
-        allowed = {
-            column: [situation for situation in situations if asks.allows(column, action, situation)]
-            for column in _COLUMNS
-        }
-        cells = [_cell(allowed[column], situations) for column in _COLUMNS]
-        lines.append(f"| {' | '.join([title, *cells, _conditions(asks, action, allowed)])} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *(_line(asks, row) for row in rows)]) + "\n"
+
+
+def _line(asks: _Asks, row: _Row) -> str:
+    action, title, situations = row
+    allowed = {
+        column: [situation for situation in situations if asks.allows(column, action, situation)]
+        for column in _COLUMNS
+    }
+    cells = [_cell(allowed[column], situations) for column in _COLUMNS]
+    return f"| {' | '.join([title, *cells, _conditions(asks, action, allowed)])} |"
 
 
 def _cell(allowed: Sequence[_Situation], tried: Sequence[_Situation]) -> str:
