@@ -6,6 +6,8 @@ import re
 from tests.conventions.project import ROOT, tree
 
 PAGES = sorted((ROOT / "docs" / "threat-model").glob("*.md"))
+# The traps of the policies, each with its test.
+TRAPS = ROOT / "docs" / "policies" / "README.md"
 PROMISES = 8
 _TEST = re.compile(r"(tests/[\w/]+\.py)::(\w+)")
 # "Not held: *This*, *that*"; a line may end between two of its words.
@@ -34,7 +36,7 @@ def limits_explained() -> list[str]:
 
 
 def test_every_test_that_is_named_is_there() -> None:
-    named = set(_TEST.findall(pages()))
+    named = set(_TEST.findall(pages() + TRAPS.read_text("utf-8")))
     assert len(named) > 50
     for path in {path for path, _ in named}:
         functions = {node.name for node in ast.walk(tree(ROOT / path)) if isinstance(node, _FUNCTIONS)}

@@ -49,6 +49,13 @@ def test_a_typo_is_refused_and_the_file_and_policy_are_named(text: str, typo: st
     assert str(refused).startswith("avec: avec.plain: ")
 
 
+def test_reading_an_attribute_that_may_be_missing_is_refused_unless_it_is_asked_for_first() -> None:
+    sending = GOOD.replace("case.list", "handoff.send")
+    unasked = sending.replace(");", ") when { resource.consent.live };")
+    assert {found.rule for found in refusal(unasked).findings} == {Rule.SCHEMA}
+    check([Source("avec", unasked.replace("{ ", "{ resource has consent && "))], SCHEMA)
+
+
 def test_a_file_that_does_not_parse_is_refused_by_name() -> None:
     (finding,) = refusal("permit (").findings
     assert (finding.source, finding.policy, finding.rule) == ("avec", "", Rule.SYNTAX)
