@@ -3,7 +3,7 @@ import re
 import pytest
 
 from policies.labels import ACTIONS
-from policies.matrix import matrix, matrix_path
+from policies.matrix import MATRICES, matrix, matrix_path
 from policies.vocabulary import Action
 from tests.policies.situations import ORGS, engine_of
 
@@ -12,6 +12,12 @@ from tests.policies.situations import ORGS, engine_of
 def test_the_committed_matrix_is_what_the_policies_say(org: str) -> None:
     """Where this fails, ``casework policy matrix`` gives the new one: read the difference first."""
     assert matrix_path(org).read_text("utf-8") == matrix(engine_of(org))
+
+
+def test_every_file_of_rules_has_its_matrix_and_its_sentences() -> None:
+    folder = MATRICES.parent
+    for kind in ("orgs", "matrix", "tests"):
+        assert {path.stem for path in (folder / kind).iterdir()} == set(ORGS)
 
 
 @pytest.mark.parametrize("org", ORGS)
