@@ -347,8 +347,7 @@ class _Verification:
 
     def _check_run(self, run: Run, action: str = "", void: Sequence[int] = ()) -> None:
         """What every entry is checked for: its log, its id, its number, its time. Of one with an action, alone."""
-        # Where a head is compared a run ends, so the entry behind it begins one.
-        if run.first == self._agreed:
+        if run.first == self._agreed:  # a run ends wherever a head is compared
             self._id_after_agreed = _hyphenated(run.ids[0])
         belong = self._belongs(run.log, action, run.first)
         new = set(run.ids)
