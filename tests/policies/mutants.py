@@ -68,7 +68,9 @@ def _engine_with(mutant: Mutant, org: str) -> Engine:
     unchanged = org_source(org).text if mutant.file == BASE else base_source().text
     engine = copy(engine_of(org))
     engine._cedar = copy(engine._cedar)
-    engine._cedar._policies = cedarpy.PolicySet.from_str(f"{unchanged}\n{mutant.others}\n{mutant.text}")
+    every = cedarpy.PolicySet.from_str(f"{unchanged}\n{mutant.others}\n{mutant.text}")
+    # About each act all of them: to choose takes longer than the few decisions that are asked for.
+    engine._cedar._about = dict.fromkeys(Action, every)
     engine._tables, engine._filters, engine._org_memo, engine._handoff_memo = {}, {}, {}, {}
     return engine
 
