@@ -119,9 +119,9 @@ def test_a_missing_attribute_denies_although_a_permit_is_satisfied() -> None:
     cedar = CedarSet(schema=schema_for(ORGS), policies=policies)
     engine = engine_of("avec")
     request = engine._request(engine_module._Question(Action.ORG_STATS, None, AT_BEST))
-    result = cedarpy.is_authorized(request, policies, [])
+    result = cedarpy.is_authorized({**request, "action": uid("Action", Action.ORG_STATS)}, policies, [])
     assert result.decision is cedarpy.Decision.Allow
-    (answer,) = cedar.ask([request], cedar.entities([]))
+    (answer,) = cedar.ask(Action.ORG_STATS, [request], cedar.entities([]))
     assert (answer.allowed, answer.policies) == (False, (ENGINE_ERROR,))
 
 
@@ -138,6 +138,9 @@ def test_an_entity_without_one_of_its_attributes_is_refused() -> None:
 def test_cedar_is_handed_parsed_policies_and_batches_that_keep_no_other_thread_waiting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    engine = Engine.load("avec", ORGS)
+    # Which policies are about listing is known then.
+    engine.decide_case(SOCIAL, Action.CASE_LIST, MINE, AT_BEST)
     asked: list[int] = []
     really = cedarpy.is_authorized_batch
 
@@ -151,7 +154,7 @@ def test_cedar_is_handed_parsed_policies_and_batches_that_keep_no_other_thread_w
         return really(requests, policies, entities, schema)
 
     monkeypatch.setattr(cedarpy, "is_authorized_batch", watched)
-    Engine.load("avec", ORGS).allowed_states(SOCIAL, Action.CASE_LIST, WORKING_DAY)
+    engine.allowed_states(SOCIAL, Action.CASE_LIST, WORKING_DAY)
     assert sum(asked) >= len(ALL_CASE_FACTS)
     assert max(asked) <= 24
 
