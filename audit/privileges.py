@@ -1,9 +1,11 @@
-"""Who may do what with the journal on PostgreSQL: three roles, grants, and row-level security.
+"""Who may do what with the journal on PostgreSQL: four roles, grants, and row-level security.
 
 `casework_app` serves requests: it puts entries and details in, and reads the log of the organisation that the
 transaction has set in `casework.org` (its id in hexadecimal; nothing is set, nothing is seen).
 `casework_integrator` drains the inbox and writes the logs. Neither may change or delete what is integrated.
 `casework_pruner` raises a log's minimum index and deletes what is below it; only the command of retention has it.
+`casework_auditor` is nobody's login: those of auditors belong to it. The login's own name says whose log it reads
+(`casework_auditor_` and the log's id in 32 hexadecimal digits), for a setting is anybody's to change.
 """
 
 from collections.abc import Sequence
@@ -11,6 +13,7 @@ from collections.abc import Sequence
 APP_ROLE = "casework_app"
 INTEGRATOR_ROLE = "casework_integrator"
 PRUNER_ROLE = "casework_pruner"
+AUDITOR_ROLE = "casework_auditor"
 
 _READ = ("audit_log", "audit_leaf", "audit_entry", "audit_subject", "audit_subtree", "audit_checkpoint")
 _ALL = ("audit_inbox", *_READ, "audit_detail")
@@ -20,6 +23,10 @@ _OWN_LOG = "log = (SELECT decode(replace(current_setting('casework.org', true), 
 _OF_THE_ROLLUP = ("audit_log", "audit_leaf", "audit_subtree", "audit_checkpoint")
 _ROLLUP = f"log = decode('{'ff' * 16}', 'hex')"
 
+# Of the login and not of the role in force: SET ROLE gives nobody another log.
+_LOG_OF_LOGIN = (
+    "log = (SELECT decode(substring(session_user::text FROM '^casework_auditor_([0-9a-f]{32})$'), 'hex'))"
+)
 
 # Triggers hold the rule for entries and subjects; details have none, for erasing one alone breaks no tree.
 _BELOW = """EXISTS (SELECT FROM audit_entry JOIN audit_log ON audit_log.log = audit_entry.log
@@ -114,4 +121,29 @@ def revoke_pruning() -> tuple[str, ...]:
         "DROP POLICY pruner_delete ON audit_detail",
         f"REVOKE ALL ON {', '.join(tables)}, audit_detail FROM {PRUNER_ROLE}",
         f"REVOKE UPDATE (pruned) ON audit_log FROM {PRUNER_ROLE}",
+    )
+
+
+def grant_auditing() -> tuple[str, ...]:
+    """What an auditor's login reads beside the service: its log and the roll-up, neither inbox nor details."""
+    return (
+        f"GRANT SELECT ON {', '.join((*_READ, 'audit_rollup', 'audit_cosignature'))} TO {AUDITOR_ROLE}",
+        *(
+            f"CREATE POLICY auditor ON {table} FOR SELECT TO {AUDITOR_ROLE} USING ({_LOG_OF_LOGIN})"
+            for table in (*_READ, "audit_rollup")
+        ),
+        *(
+            f"CREATE POLICY auditor_rollup ON {table} FOR SELECT TO {AUDITOR_ROLE} USING ({_ROLLUP})"
+            for table in _OF_THE_ROLLUP
+        ),
+        f"CREATE POLICY auditor_rollup ON audit_cosignature FOR SELECT TO {AUDITOR_ROLE} USING (true)",
+    )
+
+
+def revoke_auditing() -> tuple[str, ...]:
+    """Take it back, for a migration downwards. The role stays: other databases of the cluster may use it."""
+    return (
+        *(f"DROP POLICY auditor ON {table}" for table in (*_READ, "audit_rollup")),
+        *(f"DROP POLICY auditor_rollup ON {table}" for table in (*_OF_THE_ROLLUP, "audit_cosignature")),
+        f"REVOKE ALL ON {', '.join((*_READ, 'audit_rollup', 'audit_cosignature'))} FROM {AUDITOR_ROLE}",
     )

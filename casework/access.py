@@ -231,12 +231,9 @@ class Access:
             "now": act.unit.now,
             "status": status,
             "after": after,
-            "limit": limit + 1,
         }
-        by_status = status is not None
-        [counted] = case_queries.count_of(cubes, by_status=by_status).rows(act.unit.connection, values)
-        page = case_queries.page_of(cubes, by_status=by_status, continued=after is not None)
-        rows = page.rows(act.unit.connection, values)
+        counted = case_queries.count(act.unit.connection, cubes, values)
+        rows = case_queries.page(act.unit.connection, cubes, limit + 1, values)
         shown = rows[:limit]
         shreds = act.deployment.shreds.of(act.org_id, [row.id for row in shown], (PSEUDONYM, Group.IDENTITY))
         renewed = [row for row in shown if row.half != 1]
@@ -264,7 +261,7 @@ class Access:
             for row, is_readable in zip(shown, readable, strict=True)
         ]
         following = shown[-1].id if len(rows) > limit else None
-        return CasePage(items, following, min(counted.found, COUNT_CAP), counted.found > COUNT_CAP)
+        return CasePage(items, following, min(counted, COUNT_CAP), counted > COUNT_CAP)
 
     def change_case(self, case_id: UUID, actions: Iterable[Action], *, reason: bool = False) -> ChangingCase:
         """Lock a case for a change that needs all of `actions`.

@@ -17,10 +17,13 @@ from sqlalchemy import (
     bindparam,
     exists,
     false,
+    join,
+    literal_column,
     not_,
     null,
     or_,
     select,
+    true,
 )
 
 from casework.cases.tables import (
@@ -43,22 +46,76 @@ NOW: BindParameter[datetime] = bindparam("now", type_=Moment)
 
 
 def case_facts(
-    member_id: UUID | BindParameter[UUID], now: datetime | BindParameter[datetime]
+    member_id: UUID | BindParameter[UUID], now: datetime | BindParameter[datetime], *, few_rows: bool = False
 ) -> dict[Fact, ColumnElement[bool]]:
     """The facts of the `case_file` row of the enclosing query, relative to one member.
 
     `mine`: she is assigned. `my_team`: one of her teams is. `glass`: she holds an unexpired emergency access.
+    `few_rows`: for the rows of a page, of what she may be near by the thousand each is looked up by its key; else
+    PostgreSQL may read it all first, which is dear unless thousands of rows are asked about.
     """
     in_team = and_(team_member.c.org_id == case_team.c.org_id, team_member.c.team_id == case_team.c.team_id)
+    near = _near_by_key if few_rows else _near
     return {
-        Fact.MINE: _near(assignment, assignment.c.member_id == member_id),
-        Fact.MY_TEAM: _near(case_team, exists().where(in_team, team_member.c.member_id == member_id)),
+        Fact.MINE: near(assignment, assignment.c.member_id == member_id),
+        Fact.MY_TEAM: near(case_team, exists().where(in_team, team_member.c.member_id == member_id)),
         Fact.RESTRICTED: case_file.c.restricted,
         Fact.CONFLICT: _near(case_conflict, case_conflict.c.member_id == member_id),
         Fact.GLASS: _near(
             break_glass, and_(break_glass.c.member_id == member_id, break_glass.c.expires_at > now)
         ),
     }
+
+
+def newest_of(
+    cube: Cube,
+    org_id: BindParameter[UUID],
+    further: Sequence[ColumnElement[bool]],
+    before: BindParameter[UUID] | None,
+    limit: ColumnElement[int],
+    *,
+    by_team: bool,
+) -> Select[UUID]:
+    """The ids of the newest `limit` cases in the cube (of MEMBER at NOW), greater first, below `before` if given.
+
+    Begins where the fewest rows are: at what a required fact is read from, by its index in the order of ids.
+    `by_team`: each of her teams gives its newest by itself (a lateral join, which SQLite has not).
+    """
+    facts = case_facts(MEMBER, NOW)
+    required = dict(cube.required)
+    conditions = [facts[fact] if wanted else not_(facts[fact]) for fact, wanted in cube.required]
+    conditions += [or_(*(case_file.c.status == status for status in sorted(cube.statuses))), *further]
+
+    def newest(source: FromClause, case_id: ColumnElement[UUID], *own: ColumnElement[bool]) -> Select[UUID]:
+        bound = [case_id < before] if before is not None else []
+        return (
+            select(case_id.label("id"))
+            .select_from(source)
+            .where(*own, *bound, *conditions)
+            .order_by(case_id.desc())
+            .limit(limit)
+        )
+
+    for fact, table, condition in (
+        (Fact.MINE, assignment, true()),
+        (Fact.GLASS, break_glass, break_glass.c.expires_at > NOW),
+    ):
+        if required.get(fact):
+            conditions.remove(facts[fact])
+            its_case = and_(case_file.c.org_id == table.c.org_id, case_file.c.id == table.c.case_id)
+            own = (table.c.org_id == org_id, table.c.member_id == MEMBER, condition)
+            return newest(join(table, case_file, its_case), table.c.case_id, *own)
+    if not required.get(Fact.MY_TEAM):
+        return newest(case_file, case_file.c.id, case_file.c.org_id == org_id)
+    conditions.remove(facts[Fact.MY_TEAM])
+    its_case = and_(case_file.c.org_id == case_team.c.org_id, case_file.c.id == case_team.c.case_id)
+    her_team = (team_member.c.org_id == org_id, team_member.c.member_id == MEMBER)
+    in_team = (case_team.c.org_id == org_id, case_team.c.team_id == team_member.c.team_id)
+    cases = join(case_team, case_file, its_case)
+    if not by_team:
+        return newest(join(team_member, cases, and_(*in_team)), case_team.c.case_id, *her_team)
+    of_each = newest(cases, case_team.c.case_id, *in_team).correlate(team_member).lateral()
+    return select(of_each.c.id).select_from(join(team_member, of_each, true())).where(*her_team)
 
 
 def ties(org_id: UUID, fact: Fact) -> tuple[Select[Any], ...]:
@@ -110,4 +167,12 @@ def _near(table: FromClause, condition: ColumnElement[bool]) -> ColumnElement[bo
         exists()
         .where(table.c.org_id == case_file.c.org_id, table.c.case_id == case_file.c.id, condition)
         .correlate(case_file)
+    )
+
+
+def _near_by_key(table: FromClause, condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    its_row = (table.c.org_id == case_file.c.org_id, table.c.case_id == case_file.c.id, condition)
+    # PostgreSQL answers an EXISTS with an OFFSET row by row, and never from a table of all that it might be asked.
+    return (
+        select(literal_column("1")).where(*its_row).offset(literal_column("0")).correlate(case_file).exists()
     )

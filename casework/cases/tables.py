@@ -118,6 +118,8 @@ case_conflict = Table(
     Column("since", Moment, nullable=False),
     ForeignKeyConstraint(["org_id", "case_id"], ["case_file.org_id", "case_file.id"], ondelete="CASCADE"),
     ForeignKeyConstraint(["org_id", "member_id"], ["membership.org_id", "membership.id"]),
+    # For lists, which leave out what she has a conflict with: else everybody's conflicts are read each time.
+    Index("ix_case_conflict_member", "org_id", "member_id", "case_id"),
 )
 
 break_glass = Table(

@@ -14,11 +14,15 @@ SELECT 'CREATE ROLE casework_integrator LOGIN' WHERE NOT EXISTS (
 -- Retention: deletes what is below a log's minimum index. The service never connects as it.
 SELECT 'CREATE ROLE casework_pruner LOGIN' WHERE NOT EXISTS (
     SELECT FROM pg_roles WHERE rolname = 'casework_pruner') \gexec
+-- Auditors who read their organisation's log with their own tools: nobody's login, see docs/how-to/run.md.
+SELECT 'CREATE ROLE casework_auditor NOLOGIN' WHERE NOT EXISTS (
+    SELECT FROM pg_roles WHERE rolname = 'casework_auditor') \gexec
 
 SELECT 'CREATE DATABASE casework OWNER casework_owner TEMPLATE template0 ENCODING ''UTF8'''
     WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'casework') \gexec
 REVOKE CONNECT ON DATABASE casework FROM PUBLIC;
-GRANT CONNECT ON DATABASE casework TO casework_app, casework_integrator, casework_pruner;
+GRANT CONNECT ON DATABASE casework TO casework_app, casework_integrator, casework_pruner,
+    casework_auditor;
 
 -- The shred store stands apart, so that what is erased leaves the backups of the main database unreadable.
 -- Better on another server; back it up on its own, and keep those copies 30 days at most.

@@ -103,7 +103,14 @@ async def test_a_superuser_or_the_schemas_owner_is_refused_as_the_services_role(
 
 
 @pytest.mark.parametrize(
-    "made", ["LOGIN BYPASSRLS", "LOGIN IN ROLE casework_owner", "LOGIN NOINHERIT IN ROLE casework_owner"]
+    "made",
+    [
+        "LOGIN BYPASSRLS",
+        "LOGIN IN ROLE casework_owner",
+        "LOGIN NOINHERIT IN ROLE casework_owner",
+        "LOGIN NOINHERIT IN ROLE casework_app, casework_integrator",
+        "LOGIN NOINHERIT IN ROLE casework_app, casework_pruner",
+    ],
 )
 async def test_a_role_that_escapes_the_wall_or_may_become_one_that_does_is_refused(
     database_place: tuple[RunningCluster, str], made: str
