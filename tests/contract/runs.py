@@ -42,6 +42,16 @@ CONFIG: Final[dict[str, Any]] = {
     "phases": {"stateful": {"max-steps": 15, "generation": {"max-examples": 100, "mode": "positive"}}},
 }
 
+# Most of what is asked is refused for its form before any database is touched: once is enough for that.
+SOUND_ALONE: Final[dict[str, Any]] = {
+    **CONFIG,
+    "phases": {
+        **CONFIG["phases"],
+        "coverage": {"generation": {"mode": "positive"}},
+        "fuzzing": {"enabled": False},
+    },
+}
+
 
 @dataclass
 class Run:
@@ -101,14 +111,14 @@ class Run:
                     self.failures.append(f"{phase}: {check.name}: {label}: {said[:3_000]}")
 
 
-def run(served: Served) -> Run:
-    """All phases of schemathesis, with all its checks, by members who are signed in.
+def run(served: Served, config: dict[str, Any]) -> Run:
+    """The phases of schemathesis that `config` asks for, with all its checks, by members who are signed in.
 
     The phase of sequences is walked again from other seeds until most operations were followed to, at most
     `MOST_WALKS` times.
     """
     members = Members(served, served.run(prepare(served.centre)))
-    schema = _schema(served, CONFIG)
+    schema = _schema(served, config)
     operations = [found.ok() for found in schema.get_all_operations()]
     done = Run(
         frozenset(id_of(found) for found in operations),
@@ -118,7 +128,7 @@ def run(served: Served) -> Run:
     for walk in range(1, MOST_WALKS):
         if len(done.followed) > len(done.linked) / 2:
             break
-        done._follow(_schema(served, _another_walk(SEED + walk)), members)
+        done._follow(_schema(served, _another_walk(config, SEED + walk)), members)
     return done
 
 
@@ -127,11 +137,11 @@ def _schema(served: Served, config: dict[str, Any]) -> BaseSchema:
     return schemathesis.openapi.from_url(url, config=SchemathesisConfig.from_dict(config))
 
 
-def _another_walk(seed: int) -> dict[str, Any]:
+def _another_walk(config: dict[str, Any], seed: int) -> dict[str, Any]:
     """The same configuration with sequences alone, from another seed."""
     alone = {name: {"enabled": False} for name in ("examples", "coverage", "fuzzing")}
-    generation = {**CONFIG["generation"], "deterministic": False}
-    return {**CONFIG, "seed": seed, "generation": generation, "phases": {**CONFIG["phases"], **alone}}
+    generation = {**config["generation"], "deterministic": False}
+    return {**config, "seed": seed, "generation": generation, "phases": {**config["phases"], **alone}}
 
 
 @contextmanager

@@ -2,6 +2,10 @@
 
 A new operation is tried as soon as the document has it, and fails here until somebody in `members.MAY` reaches a
 success with what `things` prepares.
+
+On SQLite in all phases: some 6,200 requests, half of them refused for their form before any database is touched. On
+PostgreSQL those of sound form alone (examples, coverage, sequences): the other half and 8 random requests for each
+operation would be judged by the same code once more.
 """
 
 from pathlib import Path
@@ -9,21 +13,27 @@ from pathlib import Path
 from schemathesis.checks import CHECKS
 
 from tests.casework.centre import Foundation, Urls
-from tests.contract.runs import run
+from tests.contract.runs import CONFIG, SOUND_ALONE, run
 from tests.contract.serving import served_centre
 
-PHASES = ("examples", "coverage", "fuzzing", "stateful")
+PHASES = {
+    "sqlite": {"examples", "coverage", "fuzzing", "stateful"},
+    "postgresql": {"examples", "coverage", "stateful"},
+}
 # It needs a bound, and a busy machine is no fault of the service.
 NOT_ASKED = {"max_response_time"}
 
 
-def test_the_service_does_what_its_document_says(founded: tuple[Path, Foundation, Urls]) -> None:
+def test_the_service_does_what_its_document_says(
+    founded: tuple[Path, Foundation, Urls], engine_name: str
+) -> None:
+    phases = PHASES[engine_name]
     with served_centre(*founded) as served:
-        done = run(served)
+        done = run(served, CONFIG if engine_name == "sqlite" else SOUND_ALONE)
     assert not done.failures, "\n\n".join(done.failures)
-    assert {done.phases[name] for name in PHASES} == {"success"}
+    assert {name: done.phases.get(name) for name in phases} == dict.fromkeys(phases, "success")
     assert set(done.checks) == set(CHECKS.get_all_names()) - NOT_ASKED
     # Refusals alone would prove little.
-    assert done.succeeded(*PHASES) == done.operations
+    assert done.succeeded(*phases) == done.operations
     assert len(done.followed) > len(done.linked) / 2, sorted(done.linked - done.followed)
     assert max(status for _, _, status in done.answers) < 500
