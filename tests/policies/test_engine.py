@@ -115,7 +115,7 @@ def test_a_missing_or_empty_context_denies(context: dict[str, bool] | None) -> N
 def test_a_missing_attribute_denies_although_a_permit_is_satisfied() -> None:
     """Nothing is known of the asker: Cedar skips the forbid that wants to know it, and would allow."""
     scope = "(principal, action, resource)"
-    policies = f"permit {scope}; forbid {scope} unless {{ principal.active }};"
+    policies = f'@id("a.any") permit {scope}; @id("a.active") forbid {scope} unless {{ principal.active }};'
     cedar = CedarSet(schema=schema_for(ORGS), policies=policies)
     engine = engine_of("avec")
     request = engine._request(engine_module._Question(Action.ORG_STATS, None, AT_BEST))
