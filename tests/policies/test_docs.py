@@ -11,8 +11,8 @@ POLICY = re.compile(rf"`((?:{'|'.join(FILES)})\.(?!cedar)[a-z_.]+)`")
 # One entry of a list, with the lines that go on under it.
 RULE = re.compile(r"^- (.*(?:\n  .*)*)$", re.MULTILINE)
 
-# The page first says how it all works, and its traps; then a section for everybody and one for each organisation.
-SECTIONS = dict(zip(FILES, PAGE.split("\n## ")[3:], strict=True))
+# The page ends with the rules: a section for everybody and one for each organisation.
+SECTIONS = dict(zip(FILES, PAGE.split("\n## ")[-len(FILES) :], strict=True))
 
 
 def sentences(section: str) -> list[str]:
