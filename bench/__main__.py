@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench import blocks, verifying, writing
+from bench import blocks, deciding, verifying, writing
 from bench.actions import ACTIONS, Asker
 from bench.chart import draw
 from bench.contestants import Engine, Postgres, Sqlite, contestants
@@ -29,6 +29,7 @@ ROOT = Path(__file__).parents[1]
 README, CHART, RESULTS = ROOT / "README.md", ROOT / "docs" / "bench.svg", ROOT / "bench" / "results.json"
 BLOCKS = ROOT / "bench" / "blocks.json"
 VERIFYING = ROOT / "bench" / "verifying.json"
+DECIDING = ROOT / "bench" / "deciding.json"
 WRITING = ROOT / "bench" / "writing.json"
 _PROFILED = ("open", "list", "save")
 
@@ -43,7 +44,15 @@ def main() -> None:
     parser.add_argument(
         "--writing", action="store_true", help="writing to the journal alone, on PostgreSQL: two minutes"
     )
+    parser.add_argument(
+        "--policies",
+        action="store_true",
+        help="decisions, and lists of a million cases on PostgreSQL: three minutes",
+    )
     options = parser.parse_args()
+    if options.policies:
+        measure_deciding()
+        return
     if options.blocks:
         measure_blocks()
         return
@@ -67,6 +76,7 @@ def main() -> None:
         measure_blocks()
         measure_verifying()
         measure_writing()
+        measure_deciding()
 
 
 def measure_verifying() -> None:
@@ -95,6 +105,26 @@ def measure_writing() -> None:
     print(writing.section(found))
     WRITING.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
     README.write_text(insert(README.read_text("utf-8"), writing.section(found), writing.MARKERS), "utf-8")
+
+
+def measure_deciding() -> None:
+    """Measure decisions and lists of a million cases, and put them between their own markers into README."""
+    binaries = find_binaries()
+    if binaries is None:
+        print("SKIPPED, NOT MEASURED: PostgreSQL, of which no binaries were found", flush=True)
+        return
+    folder = Path(tempfile.mkdtemp(prefix="casework-bench-"))
+    folder.chmod(0o711)
+    cluster = Cluster(binaries, folder)
+    try:
+        machine = _machine("PostgreSQL " + cluster.sql("SHOW server_version").split()[0])
+        found = deciding.measure(cluster, machine)
+    finally:
+        cluster.stop()
+        shutil.rmtree(folder)
+    print(deciding.section(found))
+    DECIDING.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
+    README.write_text(insert(README.read_text("utf-8"), deciding.section(found), deciding.MARKERS), "utf-8")
 
 
 def measure_blocks() -> None:
