@@ -237,8 +237,8 @@ class Engine:
     def _request(self, question: _Question) -> dict[str, Any]:
         return {
             "principal": _ASKER,
-            "resource": _resource(question.facts, self.org),
-            "context": _circumstances(question.context),
+            "resource": resource_uid(question.facts, self.org),
+            "context": circumstances(question.context),
         }
 
     def _entities_of(
@@ -246,13 +246,15 @@ class Engine:
     ) -> cedarpy.Entities:
         """The asker, and what she asks about: all 96 cases at once, or the one handoff or change."""
         if isinstance(facts, HandoffFacts):
-            return self._cedar.entities([_member(asker), _handoff(facts)])
+            return self._cedar.entities([member_entity(asker), handoff_entity(facts)])
         if isinstance(facts, ChangeFacts):
-            return self._cedar.entities([_member(asker), _change(facts, self.org)])
+            return self._cedar.entities([member_entity(asker), change_entity(facts, self.org)])
         if asker.org != self.org:
-            return self._cedar.entities([_member(asker), *_cases(self.org)])
+            return self._cedar.entities([member_entity(asker), *case_entities(self.org)])
         if asker.bits not in self._entities:
-            self._entities[asker.bits] = self._cedar.entities([_member(asker), *_cases(self.org)])
+            self._entities[asker.bits] = self._cedar.entities(
+                [member_entity(asker), *case_entities(self.org)]
+            )
         return self._entities[asker.bits]
 
 
@@ -277,7 +279,7 @@ def _satisfy(question: _Question, advice: Advice) -> _Question:
     return _Question(action, facts, context)
 
 
-def _resource(facts: CaseFacts | HandoffFacts | ChangeFacts | None, org: str) -> dict[str, str]:
+def resource_uid(facts: CaseFacts | HandoffFacts | ChangeFacts | None, org: str) -> dict[str, str]:
     match facts:
         case CaseFacts():
             return uid("Case", str(facts.bits))
@@ -289,7 +291,7 @@ def _resource(facts: CaseFacts | HandoffFacts | ChangeFacts | None, org: str) ->
             return uid("Org", org)
 
 
-def _circumstances(context: Context) -> dict[str, Any]:
+def circumstances(context: Context) -> dict[str, Any]:
     return {
         "mfa": context.mfa,
         "step_up": context.step_up,
@@ -301,7 +303,7 @@ def _circumstances(context: Context) -> dict[str, Any]:
     }
 
 
-def _member(asker: Asker) -> dict[str, Any]:
+def member_entity(asker: Asker) -> dict[str, Any]:
     return {
         "uid": _ASKER,
         "parents": [uid("Org", asker.org), uid("Role", asker.role)],
@@ -313,26 +315,27 @@ def _member(asker: Asker) -> dict[str, Any]:
     }
 
 
-def _cases(org: str) -> list[dict[str, Any]]:
-    return [
-        {
-            "uid": uid("Case", str(facts.bits)),
-            "parents": [uid("Org", org)],
-            "attrs": {
-                "org": ref("Org", org),
-                "status": ref("Status", facts.status),
-                "mine": facts.mine,
-                "my_team": facts.my_team,
-                "restricted": facts.restricted,
-                "conflict": facts.conflict,
-                "glass": facts.glass,
-            },
-        }
-        for facts in ALL_CASE_FACTS
-    ]
+def case_entities(org: str) -> list[dict[str, Any]]:
+    return [case_entity(facts, org) for facts in ALL_CASE_FACTS]
 
 
-def _handoff(facts: HandoffFacts) -> dict[str, Any]:
+def case_entity(facts: CaseFacts, org: str) -> dict[str, Any]:
+    return {
+        "uid": uid("Case", str(facts.bits)),
+        "parents": [uid("Org", org)],
+        "attrs": {
+            "org": ref("Org", org),
+            "status": ref("Status", facts.status),
+            "mine": facts.mine,
+            "my_team": facts.my_team,
+            "restricted": facts.restricted,
+            "conflict": facts.conflict,
+            "glass": facts.glass,
+        },
+    }
+
+
+def handoff_entity(facts: HandoffFacts) -> dict[str, Any]:
     attrs: dict[str, Any] = {
         "from": ref("Org", facts.from_),
         "to": ref("Org", facts.to),
@@ -352,7 +355,7 @@ def _handoff(facts: HandoffFacts) -> dict[str, Any]:
     return {"uid": uid("Handoff", "handoff"), "parents": parents, "attrs": attrs}
 
 
-def _change(facts: ChangeFacts, org: str) -> dict[str, Any]:
+def change_entity(facts: ChangeFacts, org: str) -> dict[str, Any]:
     return {
         "uid": uid("Change", "change"),
         "parents": [uid("Org", org)],

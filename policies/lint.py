@@ -32,7 +32,7 @@ class Rule(StrEnum):
     WITHDRAWAL = "withdrawal"
 
 
-_SAYS = {
+SAYS = {
     Rule.TEMPLATE: "les modèles de règles (?principal, ?resource) ne sont pas admis",
     Rule.ID: "chaque règle porte un @id qui commence par le nom de son fichier",
     Rule.ID_TWICE: "cet @id est porté par plusieurs règles",
@@ -94,7 +94,7 @@ def parse(source: Source) -> tuple[Policy, ...]:
     except ValueError as error:
         raise PolicyRefused([Finding(source.name, "", Rule.SYNTAX, str(error))]) from error
     if document["templates"]:
-        raise PolicyRefused([Finding(source.name, "", Rule.TEMPLATE, _SAYS[Rule.TEMPLATE])])
+        raise PolicyRefused([Finding(source.name, "", Rule.TEMPLATE, SAYS[Rule.TEMPLATE])])
     # Cedar numbers policies in the file's order, and sorts the numbers as text.
     numbered = sorted(
         document["staticPolicies"].items(), key=lambda item: int(item[0].removeprefix("policy"))
@@ -113,13 +113,13 @@ def check(sources: Sequence[Source], schema: str) -> tuple[Policy, ...]:
     if invalid:
         raise PolicyRefused(invalid)
     broken = [
-        Finding(policy.source, policy.id, rule, _SAYS[rule])
+        Finding(policy.source, policy.id, rule, SAYS[rule])
         for policy in policies
         for rule in _broken_rules(policy)
     ]
     carriers = Counter(policy.id for policy in policies)
     broken += [
-        Finding(policy.source, policy.id, Rule.ID_TWICE, _SAYS[Rule.ID_TWICE])
+        Finding(policy.source, policy.id, Rule.ID_TWICE, SAYS[Rule.ID_TWICE])
         for policy in policies
         if carriers[policy.id] > 1
     ]

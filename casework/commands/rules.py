@@ -7,12 +7,14 @@ import click
 
 import policies
 from casework.commands.progress import progress
+from policies.diff import BasesDiffer, compare
 from policies.engine import Engine
-from policies.lint import PolicyRefused
+from policies.lint import SAYS, Finding, PolicyRefused, Rule, parse
 from policies.matrix import matrix as matrix_of
 from policies.matrix import matrix_path
 from policies.phrases import broken_phrases, phrases_of
-from policies.sources import NotAnOrganisation
+from policies.sources import NotAnOrganisation, Source, base_source, require_slug
+from policies.wording import sentence
 
 
 @click.group(help="Les règles d’accès.")
@@ -48,6 +50,45 @@ def matrix(org: str, write: bool) -> None:
     if write:
         matrix_path(org).write_text(text, "utf-8")
     click.echo(text, nl=False)
+
+
+@policy.command(
+    help="Dit ce que le fichier NEW donne et retire par rapport au fichier OLD, en toutes lettres."
+)
+@click.argument("old", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("new", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.pass_context
+def diff(ctx: click.Context, old: Path, new: Path) -> None:
+    with progress("Comparaison des règles"):
+        try:
+            before, after = engine_of_file(old), engine_of_file(new)
+            changes = compare(before, after)
+        except PolicyRefused as error:
+            for finding in error.findings:
+                click.echo(str(finding), err=True)
+            ctx.exit(1)
+        except BasesDiffer:
+            raise click.UsageError("Ces deux fichiers ne sont pas de la même organisation.") from None
+    for change in changes:
+        click.echo(sentence(change))
+    if not changes:
+        click.echo("Rien ne change.")
+
+
+def engine_of_file(path: Path) -> Engine:
+    """The engine of an organisation's file, wherever it lies; its first rule's `@id` tells the organisation.
+
+    Raises:
+        PolicyRefused: it is not a file of rules that could be loaded.
+
+    """
+    text = path.read_text("utf-8")
+    named = [rule.id.partition(".")[0] for rule in parse(Source(path.name, text))]
+    try:
+        org = require_slug(next(iter(named), ""))
+    except NotAnOrganisation:
+        raise PolicyRefused([Finding(path.name, "", Rule.ID, SAYS[Rule.ID])]) from None
+    return Engine(org, known_organisations(), [base_source(), Source(org, text)])
 
 
 def known_organisations() -> list[str]:

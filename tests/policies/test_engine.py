@@ -127,7 +127,7 @@ def test_a_missing_attribute_denies_although_a_permit_is_satisfied() -> None:
 
 def test_an_entity_without_one_of_its_attributes_is_refused() -> None:
     cedar = CedarSet(schema=schema_for(ORGS), policies="")
-    described = engine_module._member(SOCIAL)
+    described = engine_module.member_entity(SOCIAL)
     cedar.entities([described])
     for attribute in described["attrs"]:
         attrs = {name: value for name, value in described["attrs"].items() if name != attribute}

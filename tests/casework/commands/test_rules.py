@@ -79,3 +79,25 @@ def test_the_matrix_is_printed_and_written_where_it_is_reviewed(copy: Path) -> N
 def test_an_organisation_without_policies_has_no_matrix() -> None:
     ran = run("policy", "matrix", "nowhere", environment={})
     assert (ran.code, "nowhere" in ran.err) == (1, True)
+
+
+def test_a_change_is_told_in_words_between_two_files(copy: Path) -> None:
+    old, new = copy / "policies" / "orgs" / "avec.cedar", copy / "changed.cedar"
+    text = old.read_text("utf-8")
+    start = text.index('@id("avec.contact.device")')
+    new.write_text(text[:start] + text[text.index(";", start) + 1 :], "utf-8")
+    ran = run("policy", "diff", str(old), str(new), environment={})
+    assert (ran.code, ran.err) == (0, "")
+    assert "le DPO GAGNE approuver une copie hors poste géré" in ran.out.splitlines()
+    assert run("policy", "diff", str(old), str(old), environment={}).out == "Rien ne change.\n"
+
+
+def test_a_file_that_could_not_be_loaded_has_no_diff(copy: Path) -> None:
+    old, new, empty = copy / "policies" / "orgs" / "med.cedar", copy / "new.cedar", copy / "empty.cedar"
+    new.write_text(old.read_text("utf-8").replace("case.create", "case.craete", 1), "utf-8")
+    empty.write_text("", "utf-8")
+    ran = run("policy", "diff", str(old), str(new), environment={})
+    assert (ran.code, ran.err.startswith("med: med.create:")) == (1, True)
+    assert run("policy", "diff", str(old), str(empty), environment={}).code == 1
+    other = copy / "policies" / "orgs" / "avec.cedar"
+    assert run("policy", "diff", str(old), str(other), environment={}).code == 2

@@ -1,0 +1,120 @@
+"""A diff's changes as French sentences: « l’accueil GAGNE lire le contact hors poste géré »."""
+
+from collections.abc import Iterator
+
+from policies.diff import Change, Cube
+from policies.labels import ACTIONS, GROUPS, PROFESSIONS, PURPOSES
+from policies.truth import OTHER_GROUP, PARTNER, SENT
+from policies.vocabulary import CHANGE_ACTIONS, ChangeKind, Group, Profession, Purpose, Role, Stage, Status
+
+_ROLES = {
+    Role.RECEPTION: "l’accueil",
+    Role.WORKER: "l’intervenante",
+    Role.SUPERVISOR: "l’encadrement",
+    Role.CUSTODIAN: "la gestion des clés",
+    Role.AUDITOR: "l’audit",
+    Role.DPO: "le DPO",
+}
+_GROUPS = {
+    Group.IDENTITY: "l’identité",
+    Group.CONTACT: "le contact",
+    Group.INTAKE: "la demande",
+    Group.SAFETY: "le danger",
+    Group.SOCIAL: "le social",
+    Group.LEGAL: "le juridique",
+    Group.HEALTH: "la santé",
+    Group.FAMILY: "la famille",
+}
+
+# What is said where the variable holds, and where it does not.
+_EITHER = {
+    "mine": ("quand le dossier lui est affecté", "quand le dossier ne lui est pas affecté"),
+    "my_team": ("dans son équipe", "hors de son équipe"),
+    "restricted": ("sur un dossier restreint", "sur un dossier non restreint"),
+    "conflict": ("malgré un conflit d’intérêts", "sans conflit d’intérêts"),
+    "glass": ("en accès d’urgence", "hors accès d’urgence"),
+    "mfa": ("avec la seconde authentification", "sans la seconde authentification"),
+    "step_up": ("en se réidentifiant", "sans se réidentifier"),
+    "reason": ("avec un motif", "sans motif"),
+    "device": ("sur poste géré", "hors poste géré"),
+    "hours": ("aux heures d’ouverture", "hors des heures d’ouverture"),
+    "self_target": ("pour elle-même", "pour autrui"),
+    SENT: ("pour un relais émis", "pour un relais reçu"),
+    OTHER_GROUP: ("avec d’autres compartiments", "sans autre compartiment"),
+    **{f"group:{group}": (f"avec {_GROUPS[group]}", f"sans {_GROUPS[group]}") for group in Group},
+}
+_PROPOSED = ("sur sa propre demande", "sur la demande d’une autre")
+_STATUSES = {Status.OPEN: "ouvert", Status.CLOSED: "clos", Status.ARCHIVED: "archivé"}
+_STAGES = {
+    Stage.DRAFT: "préparé",
+    Stage.CONSENTED: "consenti",
+    Stage.SENT: "envoyé",
+    Stage.RECEIVED: "reçu",
+    Stage.ACCEPTED: "accepté",
+    Stage.DECLINED: "refusé",
+    Stage.NEEDS_INFO: "à compléter",
+    Stage.SCHEDULED: "rendez-vous pris",
+    Stage.ATTENDED: "personne venue",
+    Stage.NO_SHOW: "personne non venue",
+    Stage.COMPLETED: "terminé",
+    Stage.EXPIRED: "expiré",
+    Stage.WITHDRAWN: "accord retiré",
+    Stage.CANCELLED: "annulé",
+}
+_CONSENTS = {
+    "live": "accord en cours",
+    "withdrawn": "accord retiré ou expiré",
+    "other_content": "accord à un autre contenu",
+    "identity_only": "accord à moins",
+    "none": "aucun accord",
+}
+_KINDS = {
+    ChangeKind.POLICY: "règles",
+    ChangeKind.ERASURE: "effacement",
+    ChangeKind.KEY_RECOVERY: "récupération de clés",
+}
+# Of each variable with several values: what leads in, and the word of each value.
+_SEVERAL = {
+    "purpose": ("pour", {str(purpose): PURPOSES[purpose] for purpose in Purpose}),
+    "status": ("dossier", {str(status): word for status, word in _STATUSES.items()}),
+    "stage": ("à l’état", {str(stage): f"« {word} »" for stage, word in _STAGES.items()}),
+    "consent": ("avec", _CONSENTS),
+    "kind": ("pour", {str(kind): word for kind, word in _KINDS.items()}),
+}
+
+
+def sentence(change: Change) -> str:
+    """What one change says, in French."""
+    whom = [_ROLES[change.role], *_professions(change.cube)]
+    verb = "GAGNE" if change.gains else "PERD"
+    said = [" ".join(whom), verb, act_words(change), *_conditions(change)]
+    return " ".join(said)
+
+
+def act_words(change: Change) -> str:
+    """The act, as what somebody does: « lire le contact »."""
+    verb, _, rest = ACTIONS[change.action].partition(" : ")
+    if not rest:
+        return verb
+    named = next((_GROUPS[group] for group in Group if GROUPS[group] == rest), f"l’{rest}")
+    return f"{verb} {named}"
+
+
+def _professions(cube: Cube) -> Iterator[str]:
+    for profession in Profession:
+        values = cube.get(f"profession:{profession}")
+        if values is not None:
+            yield PROFESSIONS[profession] if values == (True,) else f"non {PROFESSIONS[profession]}"
+
+
+def _conditions(change: Change) -> Iterator[str]:
+    for name, values in change.cube.items():
+        if name == PARTNER:
+            yield f"avec {' ou '.join(map(str, values))}"
+        elif name in _SEVERAL:
+            lead, words = _SEVERAL[name]
+            yield f"{lead} {' ou '.join(words[str(value)] for value in values)}"
+        elif name == "mine" and change.action in CHANGE_ACTIONS:
+            yield _PROPOSED[values != (True,)]
+        elif name in _EITHER:
+            yield _EITHER[name][values != (True,)]
