@@ -13,6 +13,7 @@ from casework.database import UnitOfWork
 from casework.deployment import Deployment
 from casework.errors import (
     AuthenticationStepNeeded,
+    CharterNotAccepted,
     Forbidden,
     NotFound,
     NotSignedIn,
@@ -159,7 +160,7 @@ class Act:
         self.context = replace(self.context, purpose=purpose)
         self.identity = replace(self.identity, who=replace(self.identity.who, purpose=purpose))
 
-    def require_signing_key(self, action: Action) -> SigningKey:
+    def require_signing_key(self, action: str) -> SigningKey:
         """The member's signing key; sensitive acts need a password given in the last five minutes.
 
         Raises:
@@ -222,6 +223,21 @@ def begin_act(
             partial(sessions.keep_keys, unit.connection, session.token),
         ),
     )
+
+
+def require_charter(act: Act) -> None:
+    """Refuse whoever has not accepted the charter in force, in the role of this session.
+
+    Raises:
+        CharterNotAccepted: it is in force, and she has not.
+
+    """
+    directories = act.deployment.directories
+    # First as this process knows it; she may have accepted at another.
+    for directory in (directories.known, directories.fresh):
+        if directory(act.unit, act.org_id).has_accepted(act.member_id.bytes):
+            return
+    raise CharterNotAccepted("charter.require", reason=CharterNotAccepted.code)
 
 
 def record_denial(deployment: Deployment, unit: UnitOfWork, identity: Identity, refused: Refusal) -> None:

@@ -22,6 +22,7 @@ from casework.identity.routes import ROUTES as IDENTITY
 from casework.integration import Integration
 from casework.json_input import MAX_BODY, JsonRequest
 from casework.logs import access_log
+from casework.organisations.charter_routes import ROUTES as CHARTER
 from casework.organisations.compartment_routes import ROUTES as COMPARTMENTS
 from casework.organisations.routes import ROUTES as ORGANISATIONS
 from casework.problems import answer
@@ -41,6 +42,7 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     *IDENTITY,
     *ORGANISATIONS,
     *COMPARTMENTS,
+    *CHARTER,
     *CASES,
     *RESTRICTION,
     *DECLARATION,

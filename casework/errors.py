@@ -97,6 +97,14 @@ class SignInRefused(Problem):
     title = "Identifiant, mot de passe ou code incorrect."
 
 
+class OnLeave(Problem):
+    """Both factors are hers, and until her leave is over she does not work here."""
+
+    status = 403
+    code = "on_leave"
+    title = "Vous êtes en congé\u00a0: votre accès reprendra à son terme. Une gestionnaire peut y mettre fin avant."
+
+
 class Conflict(Problem):
     """The request is understood, and the present state does not allow it."""
 
@@ -158,6 +166,13 @@ class Forbidden(Refusal):
 class AuthenticationStepNeeded(Forbidden):
     code = "step_up_needed"
     title = "Confirmez votre mot de passe pour continuer."
+
+
+class CharterNotAccepted(Forbidden):
+    """She has not accepted the charter in force: she may read and accept it, see who she is, and sign out."""
+
+    code = "charter_not_accepted"
+    title = "Lisez et acceptez d’abord la charte de votre association."
 
 
 class NotNow(Refusal):

@@ -16,7 +16,15 @@ import structlog
 from litestar import Request, Response
 from litestar.enums import MediaType
 
-from casework.act import Act, Circumstances, Identity, begin_act, record_damage, record_denial
+from casework.act import (
+    Act,
+    Circumstances,
+    Identity,
+    begin_act,
+    record_damage,
+    record_denial,
+    require_charter,
+)
 from casework.database import UnitOfWork
 from casework.deployment import Deployment
 from casework.errors import NotFound, NotSignedIn, Problem, Refusal, TooManyRequests, bad_field
@@ -55,6 +63,10 @@ def signed_in(because: str) -> dict[str, object]:
 
 # Added to the mark of a route that a counter of `casework.identity.limits` may refuse.
 LIMITED: Final[dict[str, object]] = {"limited": True}
+
+
+# Added to the mark of a route that is open to who has not accepted the charter in force.
+BEFORE_CHARTER: Final[dict[str, object]] = {"before_charter": True}
 
 
 # Added to the mark of a route that answers whatever state the service is in.
@@ -157,6 +169,11 @@ async def perform(
     return await _serve(request, served)
 
 
+async def require_activation(request: Request[Any, Any, Any]) -> None:
+    """Refuse, and journal, who has not accepted the charter in force; for a route that performs no act itself."""
+    await _serve(request, lambda _act: Served(b"", 204))
+
+
 async def perform_text(request: Request[Any, Any, Any], work: Callable[[Act], str]) -> Response[str]:
     """As `perform`, for an answer that is plain text."""
     return await _serve(request, lambda act: Served(work(act).encode(), 200, MediaType.TEXT))
@@ -219,10 +236,10 @@ async def perform_prepared(
     circumstances = circumstances_of(request)
     acts: list[Act] = []
     async with _journaled(deployment, acts):
-        question = await _in_unit(deployment, token, circumstances, acts, ask)
+        question = await _in_unit(request, token, circumstances, acts, ask)
         prepared = await prepare(deployment, question)
         served = await _in_unit(
-            deployment,
+            request,
             token,
             circumstances,
             acts,
@@ -237,7 +254,7 @@ async def _serve(request: Request[Any, Any, Any], work: Callable[[Act], Served |
     circumstances = circumstances_of(request)
     acts: list[Act] = []
     async with _journaled(deployment, acts):
-        served = await _in_unit(deployment, token, circumstances, acts, work)
+        served = await _in_unit(request, token, circumstances, acts, work)
     if isinstance(served, Problem):
         raise served
     return await _answered(request, acts[-1], served)
@@ -273,7 +290,7 @@ def _rendered(answer: object, status: int) -> Served:
 
 
 async def _in_unit(
-    deployment: Deployment,
+    request: Request[Any, Any, Any],
     token: Token,
     circumstances: Circumstances,
     acts: list[Act],
@@ -284,6 +301,7 @@ async def _in_unit(
     What does not open is tried once more, in a unit of its own: on PostgreSQL a case's keys may be renewed between
     two of a unit's statements. What is damaged stays so.
     """
+    deployment, is_open = deployment_of(request), "before_charter" in request.route_handler.opt
 
     def unit_of_work(unit: UnitOfWork, *, looks_again: bool) -> T:
         session = sessions.find(unit, token)
@@ -292,6 +310,8 @@ async def _in_unit(
         act = begin_act(deployment, unit, session, circumstances)
         act.looks_again = looks_again
         acts.append(act)
+        if not is_open:
+            require_charter(act)
         return work(act)
 
     with suppress(CryptoError, ShredMissing):

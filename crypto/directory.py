@@ -19,7 +19,7 @@ from crypto.directory_entries import (
     RootBody,
     sign_entry,
 )
-from crypto.directory_rules import CompartmentKeys, Grant, Ledger, MemberKeys, Restriction
+from crypto.directory_rules import Charter, CompartmentKeys, Grant, Ledger, MemberKeys, Restriction
 from crypto.errors import DirectoryFault, DirectoryRefused
 from crypto.pae import pae
 from crypto.signing import SigningKey
@@ -42,8 +42,10 @@ class Directory:
 
     ``heads[n - 1]`` is the hash of the entry with epoch n; ``kids`` maps (group, KEK number) to every
     certified key id that was not retired, ``grants`` an epoch to the grant made then, as far as it still
-    stands; ``exposed`` are the (group, KEK number) that removed members held and that are not retired;
-    ``restrictions`` maps a case's tag to who is named for it (``crypto.restriction``).
+    stands; ``exposed`` are the (group, KEK number) that somebody held to whom they are given no more, and that
+    are not retired; ``restrictions`` maps a case's tag to who is named for it (``crypto.restriction``);
+    ``charter`` is the one in force, None where there is none, and ``accepted`` maps a member to the newest
+    version that she has signed.
     """
 
     org: bytes
@@ -58,6 +60,8 @@ class Directory:
     exposed: frozenset[tuple[str, int]]
     restrictions: Mapping[bytes, Restriction]
     case_minimum: CaseMinimum
+    charter: Charter | None
+    accepted: Mapping[bytes, int]
     heads: tuple[bytes, ...]
     _ledger: Ledger = field(repr=False, compare=False)
 
@@ -87,6 +91,10 @@ class Directory:
         """Tell whether the member was granted the group's current KEK under her current keys."""
         compartment = self.compartments.get(group)
         return compartment is not None and (member, group, compartment.kek_no) in self._ledger.holdings
+
+    def has_accepted(self, member: bytes) -> bool:
+        """Tell whether the member has signed the charter in force; where there is none, nothing is asked."""
+        return self.charter is None or self.accepted.get(member) == self.charter.version
 
     def retiring(self, group: str) -> tuple[int, ...]:
         """Return the numbers of the group's older KEKs that are still live: its rotation is not at its end."""
@@ -174,6 +182,8 @@ def _directory(ledger: Ledger, heads: list[bytes]) -> Directory:
         exposed=frozenset(ledger.exposed),
         restrictions=MappingProxyType(ledger.restrictions),
         case_minimum=ledger.case_minimum,
+        charter=ledger.charter,
+        accepted=MappingProxyType(ledger.accepted),
         heads=tuple(heads),
         _ledger=ledger,
     )

@@ -43,6 +43,9 @@ class EntryKind(StrEnum):
     MINIMUM = "minimum"
     ROOT_CHANGED = "root_changed"
     RESTRICTION = "restriction"
+    GRANT_ENDED = "grant_ended"
+    CHARTER = "charter"
+    CHARTER_ACCEPTED = "charter_accepted"
 
 
 def _number(data: bytes) -> int:
@@ -313,6 +316,54 @@ class RootChangedBody(_OneKeyBody):
         return cls(value)
 
 
+@dataclass(frozen=True, slots=True)
+class GrantEndedBody:
+    """A group is no longer given to a member who stays one: her role or professions are others now."""
+
+    KIND: ClassVar[EntryKind] = EntryKind.GRANT_ENDED
+    member: bytes
+    group: str
+
+    def parts(self) -> tuple[bytes, ...]:
+        return exactly(self.member, ID_SIZE), label_bytes(self.group)
+
+    @classmethod
+    def from_parts(cls, member: bytes, group: bytes) -> "GrantEndedBody":
+        return cls(member, label_text(group))
+
+
+@dataclass(frozen=True, slots=True)
+class CharterBody:
+    """The charter in force from now on; ``text_hash`` is SHA-256 of its text in UTF-8."""
+
+    KIND: ClassVar[EntryKind] = EntryKind.CHARTER
+    version: int
+    text_hash: bytes
+
+    def parts(self) -> tuple[bytes, ...]:
+        return u32(self.version), exactly(self.text_hash, HASH_SIZE)
+
+    @classmethod
+    def from_parts(cls, version: bytes, text_hash: bytes) -> "CharterBody":
+        return cls(_number(version), text_hash)
+
+
+@dataclass(frozen=True, slots=True)
+class CharterAcceptedBody:
+    """Who signs this entry accepts the charter in force, named by its version and its text."""
+
+    KIND: ClassVar[EntryKind] = EntryKind.CHARTER_ACCEPTED
+    version: int
+    text_hash: bytes
+
+    def parts(self) -> tuple[bytes, ...]:
+        return u32(self.version), exactly(self.text_hash, HASH_SIZE)
+
+    @classmethod
+    def from_parts(cls, version: bytes, text_hash: bytes) -> "CharterAcceptedBody":
+        return cls(_number(version), text_hash)
+
+
 Body = (
     RootBody
     | MemberBody
@@ -326,6 +377,9 @@ Body = (
     | MinimumBody
     | RootChangedBody
     | RestrictionBody
+    | GrantEndedBody
+    | CharterBody
+    | CharterAcceptedBody
 )
 
 _BODIES: dict[EntryKind, type[Body]] = {
@@ -343,6 +397,9 @@ _BODIES: dict[EntryKind, type[Body]] = {
         MinimumBody,
         RootChangedBody,
         RestrictionBody,
+        GrantEndedBody,
+        CharterBody,
+        CharterAcceptedBody,
     )
 }
 

@@ -13,10 +13,13 @@ from typing import Any
 from crypto.algorithms import CASE_ALGORITHMS, NO_MINIMUM, Algorithm, CaseMinimum
 from crypto.directory_entries import (
     ROOT,
+    CharterAcceptedBody,
+    CharterBody,
     CompartmentBody,
     DirectoryEntry,
     EntryKind,
     GrantBody,
+    GrantEndedBody,
     JournalBody,
     KekRetiredBody,
     MemberBody,
@@ -95,6 +98,14 @@ class Restriction:
     recovery_hash: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Charter:
+    """The version of the charter in force, and SHA-256 of its text."""
+
+    version: int
+    text_hash: bytes
+
+
 def _require(fact: bool, fault: DirectoryFault) -> None:
     if not fact:
         raise DirectoryRefused(fault)
@@ -119,6 +130,8 @@ class Ledger:
     exposed: set[tuple[str, int]] = field(default_factory=set)
     restrictions: dict[bytes, Restriction] = field(default_factory=dict)
     case_minimum: CaseMinimum = NO_MINIMUM
+    charter: Charter | None = None
+    accepted: dict[bytes, int] = field(default_factory=dict)
 
     def copy(self) -> "Ledger":
         return replace(
@@ -132,6 +145,7 @@ class Ledger:
             holdings=dict(self.holdings),
             exposed=set(self.exposed),
             restrictions=dict(self.restrictions),
+            accepted=dict(self.accepted),
         )
 
     def apply(self, entry: DirectoryEntry) -> None:
@@ -163,6 +177,16 @@ class Ledger:
         self.grants = {epoch: grant for epoch, grant in self.grants.items() if grant.member != member}
         self.holdings = {held: epoch for held, epoch in self.holdings.items() if held[0] != member}
 
+    def end_grants(self, member: bytes, group: str) -> None:
+        """What she held of a group she keeps in her memory until it is rotated, and gives to nobody any more."""
+        ended = {held for held in self.holdings if held[:2] == (member, group)}
+        self.exposed |= {(group, kek_no) for _, _, kek_no in ended}
+        self.makers = {
+            made: maker for made, maker in self.makers.items() if (maker, made[0]) != (member, group)
+        }
+        self.grants = {e: one for e, one in self.grants.items() if (one.member, one.group) != (member, group)}
+        self.holdings = {held: epoch for held, epoch in self.holdings.items() if held not in ended}
+
     def retire(self, kek: tuple[str, int]) -> None:
         """An older key is gone: whatever gave it gives nothing any more."""
         del self.kids[kek]
@@ -189,6 +213,7 @@ def _member_removed(ledger: Ledger, entry: DirectoryEntry, body: MemberRemovedBo
     _require(body.member in ledger.members, DirectoryFault.CONTRADICTION)
     del ledger.members[body.member]
     ledger.removed.add(body.member)
+    ledger.accepted.pop(body.member, None)
     # Before what she held is forgotten: she keeps these in her memory until each was rotated.
     ledger.exposed |= {(group, kek_no) for member, group, kek_no in ledger.holdings if member == body.member}
     ledger.forget_keys_of(body.member)
@@ -248,6 +273,28 @@ def _grant(ledger: Ledger, entry: DirectoryEntry, body: GrantBody) -> None:
         entry.signer,
         body.sealed_hash,
     )
+
+
+def _grant_ended(ledger: Ledger, entry: DirectoryEntry, body: GrantEndedBody) -> None:
+    _require(ledger.may_certify(entry.signer), DirectoryFault.NOT_ENTITLED)
+    held = any(holding[:2] == (body.member, body.group) for holding in ledger.holdings)
+    _require(held, DirectoryFault.CONTRADICTION)
+    ledger.end_grants(body.member, body.group)
+
+
+def _charter(ledger: Ledger, entry: DirectoryEntry, body: CharterBody) -> None:
+    _require(ledger.may_certify(entry.signer), DirectoryFault.NOT_ENTITLED)
+    before = ledger.charter.version if ledger.charter is not None else 0
+    _require(body.version == before + 1, DirectoryFault.CONTRADICTION)
+    ledger.charter = Charter(body.version, body.text_hash)
+
+
+def _charter_accepted(ledger: Ledger, entry: DirectoryEntry, body: CharterAcceptedBody) -> None:
+    """By herself alone, the version in force alone, and once."""
+    _require(entry.signer in ledger.members, DirectoryFault.NOT_ENTITLED)
+    _require(ledger.charter == Charter(body.version, body.text_hash), DirectoryFault.CONTRADICTION)
+    _require(ledger.accepted.get(entry.signer) != body.version, DirectoryFault.CONTRADICTION)
+    ledger.accepted[entry.signer] = body.version
 
 
 def _policy(ledger: Ledger, entry: DirectoryEntry, body: PolicyBody) -> None:
@@ -315,4 +362,7 @@ _RULES: dict[EntryKind, Callable[[Ledger, DirectoryEntry, Any], None]] = {
     EntryKind.MINIMUM: _minimum,
     EntryKind.ROOT_CHANGED: _root_changed,
     EntryKind.RESTRICTION: _restriction,
+    EntryKind.GRANT_ENDED: _grant_ended,
+    EntryKind.CHARTER: _charter,
+    EntryKind.CHARTER_ACCEPTED: _charter_accepted,
 }

@@ -7,7 +7,7 @@ from litestar import Request, Response, get, patch, post, put
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 
 from casework.act import Act
-from casework.cases import emergency, key_renewal, reassignment, search, service, status
+from casework.cases import covering, emergency, key_renewal, reassignment, search, service, status
 from casework.cases.schemas import (
     CONTENT,
     Assignments,
@@ -16,6 +16,7 @@ from casework.cases.schemas import (
     CaseMove,
     CaseMoved,
     CasePage,
+    CasesToCover,
     CaseView,
     Emergency,
     GroupChanged,
@@ -187,6 +188,12 @@ async def reassign(request: AnyRequest, data: JSONBody[Reassignment]) -> Respons
     return await perform_once(request, move, again)
 
 
+@get("/api/v1/reassignments", opt=requires(Action.CASE_ASSIGN))
+async def list_to_cover(request: AnyRequest, cursor: FromQuery[UUID | None] = None) -> Response[CasesToCover]:
+    """The open cases to which nobody is assigned who is there: whoever is, is on leave or has left."""
+    return await perform(request, lambda act: covering.list_to_cover(act, cursor))
+
+
 @post(
     "/api/v1/search",
     opt=requires(Action.CASE_SEARCH, Action.CASE_LIST) | LIMITED,
@@ -225,6 +232,7 @@ ROUTES = (
     view_assignments,
     set_assignments,
     reassign,
+    list_to_cover,
     close_case,
     reopen_case,
     renew_keys,

@@ -253,6 +253,23 @@ class Reassigned(Struct):
     waiting: int
 
 
+class AbsentMember(Struct):
+    """Until when she is on leave; null where she has left."""
+
+    member_id: UUID
+    until: datetime | None
+
+
+class CaseToCover(Struct):
+    case_id: UUID
+    members: list[AbsentMember]
+
+
+class CasesToCover(Struct):
+    items: list[CaseToCover]
+    next: UUID | None
+
+
 class Declaration(Struct, forbid_unknown_fields=True):
     """What a member says of herself, so that an auditor sees whose case she opened; each of it can be left out."""
 

@@ -18,7 +18,7 @@ from casework.organisations.key_acts import Credentials
 from casework.organisations.rotation import Order, Rotated, rotate
 
 _REASONS = {
-    Reason.REMOVED: "une personne retirée a connu sa clé",
+    Reason.REMOVED: "quelqu’un qui n’y a plus droit a connu sa clé",
     Reason.NOT_ENTITLED: "une personne à qui les règles ne donnent plus sa clé l’a encore",
     Reason.ORDERED: "son renouvellement est ordonné",
     Reason.UNFINISHED: "son renouvellement n’est pas achevé",

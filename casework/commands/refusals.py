@@ -95,6 +95,10 @@ _KEY_ACTS = {
     KeyActFault.ROWS_DAMAGED: (
         "des clés de dossiers sont abîmées : l’ancienne clé est gardée, lancez « casework check »"
     ),
+    KeyActFault.CHARTER_NOT_ACCEPTED: "cette personne n’a pas accepté la charte en vigueur",
+    KeyActFault.CHARTER_IN_FORCE: "ce texte est déjà celui de la charte en vigueur",
+    KeyActFault.ON_LEAVE: "cette personne est en congé",
+    KeyActFault.SEVERAL_ROLES: "cette personne a plusieurs rôles : la gestionnaire le fait dans sa propre session",
     KeyActFault.DIRECTORY_MOVED: "l’annuaire a changé entre-temps, recommencez",
 }
 _RECOVERY = {

@@ -1,29 +1,36 @@
 """Founding the demo: accounts, four organisations, their teams, and the cards they have compared."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.resources import files
 from itertools import permutations
+from pathlib import Path
 from uuid import UUID
 
 from sqlalchemy import Connection
 
+from casework.anchors import Anchors
 from casework.clock import Clock
 from casework.demo.directory import Account, DemoDirectory
 from casework.demo.progress import Progress, Stage
 from casework.demo.staff import HOUSES, SLUGS, Colleague, House
 from casework.deployment import PASSWORDS_AT_ONCE
-from casework.identity.members import NewAccount, prepare_account
+from casework.identity.members import NewAccount, NewMembership, prepare_account
 from casework.journal import Journal
+from casework.organisations.charters import keep_text, next_version
+from casework.organisations.entries import append_entry
 from casework.organisations.founding import Founded, Ground, found, make_team, prepare_deployment
+from casework.organisations.holders import verified_directory
 from casework.organisations.partners import own_chain, remember_partner
 from casework.schema import migrate
+from crypto.directory_entries import Body, CharterAcceptedBody, EntrySigner
 from crypto.password import KdfParams
 from crypto.pepper import create_pepper_file
 from policies.engine import Engine
+from policies.vocabulary import Role
 
 NAME = "demo.casework.example"
 _CARDS_VALID = timedelta(days=365)
@@ -58,6 +65,7 @@ async def found_demo(
             accounts = [prepared[f"{house.slug}.{colleague.name}"] for colleague in house.staff]
             engine = Engine.load(house.slug, SLUGS)
             founded[house.slug] = found(ground, house.slug, house.name, engine, accounts)
+            _adopt_charter(connection, settings.state_dir, house, founded[house.slug].org_id, accounts, now)
             teams.update(_make_teams(connection, house, founded[house.slug].org_id, prepared))
             progress(Stage.FOUNDING, done, len(HOUSES))
         _exchange_cards(connection, founded, now)
@@ -82,7 +90,7 @@ def _prepare_accounts(
 
     def prepare(item: tuple[str, Colleague]) -> NewAccount:
         login, colleague = item
-        return prepare_account(login, passwords[login], [colleague.position], params)
+        return prepare_account(login, passwords[login], [colleague.position], params, colleague.secrecy_basis)
 
     with ThreadPoolExecutor(max_workers=PASSWORDS_AT_ONCE) as threads:
         for new in threads.map(prepare, colleagues.items()):
@@ -99,6 +107,31 @@ def _make_teams(
         members = [prepared[f"{house.slug}.{colleague}"].memberships[0].id for colleague in colleagues]
         made[house.slug, name] = make_team(connection, org_id, name, members)
     return made
+
+
+def _adopt_charter(
+    connection: Connection,
+    state_dir: Path,
+    house: House,
+    org_id: UUID,
+    accounts: Sequence[NewAccount],
+    now: datetime,
+) -> None:
+    """Put a charter in force, and have everybody accept it: the demo's people have read it."""
+    text = (files("casework.demo") / "charter.txt").read_text("utf-8").format(name=house.name)
+    members = [member for account in accounts for member in account.memberships]
+    directory = verified_directory(connection, Anchors(state_dir), org_id)
+    adopted = next_version(directory, text)
+    assert adopted is not None
+    custodian = next(member for member in members if member.position.role is Role.CUSTODIAN)
+    accepted = CharterAcceptedBody(adopted.version, adopted.text_hash)
+    signed: list[tuple[NewMembership, Body]] = [(custodian, adopted)]
+    signed += [(member, accepted) for member in members]
+    for member, body in signed:
+        entry = directory.next_entry(body, EntrySigner(member.id.bytes, member.signing))
+        append_entry(connection, org_id, entry)
+        directory = directory.extend([entry])
+    keep_text(connection, org_id, adopted.version, text, now)
 
 
 def _exchange_cards(connection: Connection, founded: Mapping[str, Founded], now: datetime) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from casework.identity.members import Position
+from casework.identity.members import Position, SecrecyBasis
 from policies.vocabulary import Profession, Role
 
 
@@ -12,6 +12,12 @@ class Colleague:
 
     name: str
     position: Position
+
+    @property
+    def secrecy_basis(self) -> SecrecyBasis:
+        """Made up, as she is: whose profession is bound by law, and who is bound by what she does here."""
+        bound = {Profession.HEALTH, Profession.SOCIAL, Profession.PSYCHOLOGIST}
+        return SecrecyBasis.PROFESSION if self.position.professions & bound else SecrecyBasis.MISSION
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,14 @@ import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, and_, func, insert, select, update
 
 from casework.column_types import Sealed
+from casework.identity.absence import Leave, leave_of
 from casework.identity.strength import require_strong
 from casework.identity.tables import account, membership
 from casework.identity.totp import new_seed, seal_seed
@@ -41,6 +43,14 @@ class Position:
     professions: frozenset[Profession] = frozenset()
 
 
+class SecrecyBasis(StrEnum):
+    """On what a person's professional secrecy rests (Code pénal 226-13): it is hers, not her association's."""
+
+    PROFESSION = "profession"
+    MISSION = "mission"
+    CONTRACT = "contract"
+
+
 @dataclass(frozen=True, slots=True)
 class Colleague:
     """A membership as the others of the organisation may know it."""
@@ -49,6 +59,8 @@ class Colleague:
     login: str
     position: Position
     active: bool
+    secrecy_basis: SecrecyBasis | None
+    leave: Leave | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +81,7 @@ class NewAccount:
     password: Stretched
     totp_seed: str = field(repr=False)
     memberships: tuple[NewMembership, ...]
+    secrecy_basis: SecrecyBasis | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +117,11 @@ def initial_password() -> str:
 
 
 def prepare_account(
-    login: str, password: str, positions: Sequence[Position], params: KdfParams
+    login: str,
+    password: str,
+    positions: Sequence[Position],
+    params: KdfParams,
+    secrecy_basis: SecrecyBasis | None = None,
 ) -> NewAccount:
     """Make the keys of an account and of each of its memberships. Blocks for one Argon2id stretch.
 
@@ -119,6 +136,7 @@ def prepare_account(
         password=Stretched.of(password, params),
         totp_seed=new_seed(),
         memberships=tuple(_prepare_membership(position) for position in positions),
+        secrecy_basis=secrecy_basis,
     )
 
 
@@ -136,6 +154,7 @@ def store_account(
             totp_seed=seal_seed(pepper, new.id, new.totp_seed),
             totp_step=0,
             created_at=now,
+            secrecy_basis=new.secrecy_basis,
         )
     )
     for member in new.memberships:
@@ -274,6 +293,33 @@ def active_memberships(connection: Connection, org_id: UUID, account_id: UUID) -
     return tuple(rows.scalars())
 
 
+def active_positions(connection: Connection, org_id: UUID, account_id: UUID) -> dict[UUID, Position]:
+    """The position of each active membership of an account."""
+    rows = connection.execute(
+        select(membership.c.id)
+        .add_columns(membership.c.role, membership.c.professions)
+        .where(membership.c.org_id == org_id, membership.c.account_id == account_id, membership.c.active)
+    )
+    return {row.id: _position(row) for row in rows}
+
+
+def set_position(connection: Connection, org_id: UUID, member: UUID, position: Position) -> None:
+    """Have the tables say what the directory certifies of a membership."""
+    connection.execute(
+        update(membership)
+        .where(membership.c.org_id == org_id, membership.c.id == member)
+        .values(role=position.role, professions=",".join(sorted(position.professions)))
+    )
+
+
+def set_secrecy_basis(connection: Connection, org_id: UUID, account_id: UUID, basis: SecrecyBasis) -> None:
+    connection.execute(
+        update(account)
+        .where(account.c.org_id == org_id, account.c.id == account_id)
+        .values(secrecy_basis=basis)
+    )
+
+
 def is_member(connection: Connection, org_id: UUID, member: UUID) -> bool:
     """Whether the organisation has, or had, this member."""
     query = select(membership.c.id).where(membership.c.org_id == org_id, membership.c.id == member)
@@ -306,6 +352,7 @@ def colleagues(connection: Connection, org_id: UUID) -> list[Colleague]:
     """Every membership of the organisation by login, those that ended included."""
     rows = connection.execute(
         select(membership.c.id, membership.c.role, membership.c.professions, account.c.login)
+        .add_columns(account.c.secrecy_basis, account.c.away_since, account.c.away_until)
         .add_columns((membership.c.active & account.c.active).label("active"))
         .join_from(
             membership,
@@ -315,7 +362,17 @@ def colleagues(connection: Connection, org_id: UUID) -> list[Colleague]:
         .where(membership.c.org_id == org_id)
         .order_by(account.c.login, membership.c.role)
     )
-    return [Colleague(row.id, row.login, _position(row), bool(row.active)) for row in rows]
+    return [
+        Colleague(
+            row.id,
+            row.login,
+            _position(row),
+            bool(row.active),
+            SecrecyBasis(row.secrecy_basis) if row.secrecy_basis is not None else None,
+            leave_of(row),
+        )
+        for row in rows
+    ]
 
 
 def _position(row: Row[Any]) -> Position:

@@ -1,23 +1,29 @@
 """`/api/v1/sessions`, `/api/v1/me` and `/api/v1/members`."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from litestar import Request, Response, delete, get, post
+from litestar import Request, Response, delete, get, post, put
 from litestar.params import FromPath, JSONBody
 from msgspec import UNSET
 
 from casework.act import Act
-from casework.identity import passwords, sign_in, unlocking
+from casework.identity import leaves, passwords, sign_in, unlocking
+from casework.identity.absence import Leave
 from casework.identity.members import colleagues
 from casework.identity.schemas import (
     Credentials,
     FactorGiven,
+    LeaveView,
     Me,
     Members,
     MemberView,
+    NewLeave,
     PasswordAgain,
     PasswordChange,
+    Returned,
+    Returning,
     SecondFactor,
     SessionBegun,
     Unlocked,
@@ -26,6 +32,7 @@ from casework.identity.schemas import (
 from casework.organisations.compartments import COMPARTMENTS
 from casework.problems import conflicts
 from casework.routing import (
+    BEFORE_CHARTER,
     LIMITED,
     Made,
     anonymous,
@@ -35,6 +42,7 @@ from casework.routing import (
     perform,
     perform_once,
     public,
+    require_activation,
     requires,
     signed_in,
     token_of,
@@ -91,7 +99,7 @@ async def end_session(request: AnyRequest) -> None:
     await sign_in.sign_out(deployment_of(request), who, token_of(request))
 
 
-@get("/api/v1/me", opt=signed_in(because="it names the asker to herself"))
+@get("/api/v1/me", opt=signed_in(because="it names the asker to herself") | BEFORE_CHARTER)
 async def me(request: AnyRequest) -> Response[Me]:
     """Who is signed in, in which organisation and role, which compartments her keys open, what she may open."""
     return await perform(request, describe)
@@ -104,6 +112,7 @@ async def me(request: AnyRequest) -> Response[Me]:
 )
 async def change_password(request: AnyRequest, data: JSONBody[PasswordChange]) -> None:
     """Set another password: the same keys under it. Her other sessions end."""
+    await require_activation(request)
     who = anonymous(circumstances_of(request))
     await passwords.change_password(
         deployment_of(request), who, token_of(request), data.password, data.new_password
@@ -156,6 +165,7 @@ async def list_members(request: AnyRequest) -> Response[Members]:
 def describe_members(act: Act) -> Members:
     if not act.decide_if_stepped_up(Action.MEMBER_MANAGE).allowed:
         act.require_in_some_case(Action.CASE_ASSIGN)
+    directory = act.deployment.directories.fresh(act.unit, act.org_id)
     return Members(
         [
             MemberView(
@@ -164,10 +174,38 @@ def describe_members(act: Act) -> Members:
                 role=member.position.role,
                 professions=sorted(member.position.professions),
                 active=member.active,
+                secrecy_basis=member.secrecy_basis,
+                leave=_to_be_shown(member.leave, act.unit.now),
+                charter_accepted=directory.has_accepted(member.id.bytes),
             )
             for member in colleagues(act.unit.connection, act.org_id)
         ]
     )
+
+
+def _to_be_shown(leave: Leave | None, now: datetime) -> LeaveView | None:
+    return LeaveView(leave.since, leave.until) if leave is not None and now < leave.until else None
+
+
+@put("/api/v1/members/{member_id:uuid}/leave", opt=requires(Action.MEMBER_MANAGE))
+async def grant_leave(
+    request: AnyRequest, member_id: FromPath[UUID], data: JSONBody[NewLeave]
+) -> Response[LeaveView]:
+    """Put a colleague on leave: she cannot act from one moment until another, and then can again by herself."""
+    return await perform(request, lambda act: leaves.grant_leave(act, member_id, data))
+
+
+@post(
+    "/api/v1/members/{member_id:uuid}/return",
+    status_code=200,
+    opt=requires(Action.MEMBER_MANAGE),
+    responses=conflicts("no_leave"),
+)
+async def end_leave(
+    request: AnyRequest, member_id: FromPath[UUID], data: JSONBody[Returning]
+) -> Response[Returned]:
+    """End a colleague's leave before its time, or take it back."""
+    return await perform(request, lambda act: leaves.end_leave(act, member_id, data.reason))
 
 
 ROUTES = (
@@ -179,4 +217,6 @@ ROUTES = (
     change_password,
     list_members,
     unlock_member,
+    grant_leave,
+    end_leave,
 )

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from casework.identity.members import SecrecyBasis
 from casework.unshown import Unshown
 from policies.vocabulary import Group, Role
 
@@ -56,12 +57,25 @@ class Me(Struct):
     may_open_with: list[Group]
 
 
+class LeaveView(Struct, rename={"from_": "from"}):
+    from_: datetime
+    until: datetime
+
+
 class MemberView(Struct):
+    """`secrecy_basis` is null while nobody has recorded it; `leave` is one that is not over.
+
+    `charter_accepted`: in this role, the version in force; true where there is none.
+    """
+
     id: UUID
     login: str
     role: Role
     professions: list[str]
     active: bool
+    secrecy_basis: SecrecyBasis | None
+    leave: LeaveView | None
+    charter_accepted: bool
 
 
 class Members(Struct):
@@ -69,10 +83,10 @@ class Members(Struct):
 
 
 # `\S` alone is read differently: Python's `\s` has U+001C to U+001F and U+0085, that of JSON Schema has U+FEFF.
-_NOT_BLANK: Final = r"[^\s\x1c-\x1f\x85\ufeff]"
+NOT_BLANK: Final = r"[^\s\x1c-\x1f\x85\ufeff]"
 
 
-Reason = Annotated[str, Meta(min_length=1, max_length=500, pattern=_NOT_BLANK)]
+Reason = Annotated[str, Meta(min_length=1, max_length=500, pattern=NOT_BLANK)]
 
 
 class Unlocking(Struct, forbid_unknown_fields=True):
@@ -80,4 +94,18 @@ class Unlocking(Struct, forbid_unknown_fields=True):
 
 
 class Unlocked(Struct):
+    member_id: UUID
+
+
+class NewLeave(Struct, forbid_unknown_fields=True, rename={"from_": "from"}):
+    from_: Annotated[datetime, Meta(tz=True)]
+    until: Annotated[datetime, Meta(tz=True)]
+    reason: Reason
+
+
+class Returning(Struct, forbid_unknown_fields=True):
+    reason: Reason
+
+
+class Returned(Struct):
     member_id: UUID

@@ -135,10 +135,15 @@ class SignedIn:
 
 
 def begin(
-    connection: Connection, token: Token, found: Row[Any], sealed: bytes, role: str | None, now: datetime
-) -> datetime:
-    """Insert a session of an account that waits for its second factor; returns when it ends at the latest."""
-    expires_at = now + ABSOLUTE
+    connection: Connection,
+    token: Token,
+    found: Row[Any],
+    sealed: bytes,
+    role: str | None,
+    now: datetime,
+    expires_at: datetime,
+) -> None:
+    """Insert a session of an account that waits for its second factor."""
     connection.execute(
         insert(session).values(
             id=token.id,
@@ -152,7 +157,6 @@ def begin(
             expires_at=expires_at,
         )
     )
-    return expires_at
 
 
 def find(unit: UnitOfWork, token: Token) -> PendingSession | SignedIn:
@@ -190,10 +194,14 @@ def find(unit: UnitOfWork, token: Token) -> PendingSession | SignedIn:
     )
 
 
-def complete(connection: Connection, token: Token, member_id: UUID, sealed_keys: bytes) -> None:
+def complete(
+    connection: Connection, token: Token, member_id: UUID, sealed_keys: bytes, expires_at: datetime
+) -> None:
     """Turn a pending session into a signed-in one."""
     connection.execute(
-        update(session).where(session.c.id == token.id).values(member_id=member_id, keys=Sealed(sealed_keys))
+        update(session)
+        .where(session.c.id == token.id)
+        .values(member_id=member_id, keys=Sealed(sealed_keys), expires_at=expires_at)
     )
 
 
@@ -225,6 +233,12 @@ def end_all(connection: Connection, org_id: UUID, account_id: UUID) -> int:
     """End every session of an account, whatever its stage; returns how many there were."""
     of_account = (session.c.org_id == org_id, session.c.account_id == account_id)
     return connection.execute(delete(session).where(*of_account)).rowcount
+
+
+def end_by(connection: Connection, org_id: UUID, account_id: UUID, moment: datetime) -> None:
+    """Have every session of an account end at a moment, whatever its stage; those that end before stay so."""
+    later = (session.c.org_id == org_id, session.c.account_id == account_id, session.c.expires_at > moment)
+    connection.execute(update(session).where(*later).values(expires_at=moment))
 
 
 def forget_expired(unit: UnitOfWork, org_id: UUID) -> None:

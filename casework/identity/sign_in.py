@@ -13,8 +13,9 @@ from sqlalchemy import Connection, Row, and_, func, select, update
 from audit.entry import AuthLevel, Outcome
 from casework.database import UnitOfWork
 from casework.deployment import Deployment
-from casework.errors import Busy, Conflict, NotSignedIn, SignInRefused
+from casework.errors import Busy, Conflict, NotSignedIn, OnLeave, Problem, SignInRefused
 from casework.identity import limits, sessions
+from casework.identity.absence import end_of_session, is_away
 from casework.identity.limits import Counter, Held, require_room, within_limits
 from casework.identity.members import LOGIN_FORM
 from casework.identity.sessions import PendingSession, SignedIn, Token
@@ -89,7 +90,8 @@ async def sign_in(deployment: Deployment, who: Who, login: str, password: str, r
         token = Token.of(deployment.pepper, secret)
         stretched = tried.renewed.secret if tried.renewed is not None else tried.stretched
         sealed = seal_pending(token.key, token.id, now.id.bytes, stretched)
-        expires_at = sessions.begin(unit.connection, token, now, sealed, role, unit.now)
+        expires_at = end_of_session(now, unit.now)
+        sessions.begin(unit.connection, token, now, sealed, role, unit.now, expires_at)
         record(deployment, unit, now.org_id, who, Deed("session.create"), AuthLevel.PASSWORD)
         return Begun(secret, expires_at)
 
@@ -112,6 +114,7 @@ async def give_second_factor(
 
     Raises:
         SignInRefused: wrong or replayed code, or a role that is not hers; journaled.
+        OnLeave: both factors are hers, and she is on leave; journaled.
         TooManyRequests: too many wrong codes for this account, in whatever sessions; the code is not looked at.
         Conflict: several roles and none named, and `extra` lists them; the code is not consumed. Or the session
             is complete.
@@ -119,7 +122,7 @@ async def give_second_factor(
 
     """
 
-    def complete(unit: UnitOfWork) -> bool:
+    def complete(unit: UnitOfWork) -> Problem | None:
         pending = sessions.find(unit, token)
         if isinstance(pending, SignedIn):
             raise Conflict("session_complete", "Cette session est déjà ouverte.")
@@ -131,7 +134,7 @@ async def give_second_factor(
         if step is None:
             held.count()
             refuse(deployment, unit, found, who, "session.second_factor")
-            return False
+            return SignInRefused()
         stretched = open_pending(token.key, token.id, found.id.bytes, pending.sealed)
         if not is_right(deployment.peppers, found, stretched):
             raise NotSignedIn
@@ -139,20 +142,26 @@ async def give_second_factor(
         if chosen is None:
             held.count()
             refuse(deployment, unit, found, who, "session.second_factor", "role")
-            return False
+            return SignInRefused()
         # Compare and set: two requests with one code cannot both pass.
         consumed = unit.connection.execute(
             update(account)
             .where(account.c.org_id == pending.org_id, account.c.id == found.id, account.c.totp_step < step)
             .values(totp_step=step)
-        )
-        if consumed.rowcount != 1:
+            .returning(account.c.away_since, account.c.away_until)
+        ).one_or_none()
+        if consumed is None:
             held.count()
             refuse(deployment, unit, found, who, "session.second_factor")
-            return False
+            return SignInRefused()
         held.clear()
+        if is_away(consumed, unit.now):
+            refuse(deployment, unit, found, who, "session.second_factor", OnLeave.code)
+            return OnLeave()
         keys = _open_membership(deployment, unit, found, chosen, stretched)
-        sessions.complete(unit.connection, token, chosen.id, seal_session(token.key, token.id, keys))
+        expires_at = min(pending.expires_at, end_of_session(consumed, unit.now))
+        sealed = seal_session(token.key, token.id, keys)
+        sessions.complete(unit.connection, token, chosen.id, sealed, expires_at)
         signed_in = Who(who.request, who.source, chosen.id, chosen.role, AuthLevel.MFA)
         deployment.journal.record(
             unit,
@@ -160,10 +169,11 @@ async def give_second_factor(
             signed_in,
             Deed("session.second_factor"),
         )
-        return True
+        return None
 
-    if not await within_limits(deployment.database, complete):
-        raise SignInRefused
+    refused = await within_limits(deployment.database, complete)
+    if refused is not None:
+        raise refused
 
 
 async def step_up(deployment: Deployment, who: Who, token: Token, password: str) -> None:

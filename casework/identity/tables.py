@@ -38,7 +38,13 @@ account = Table(
     # The last time step accepted: a code is good once.
     Column("totp_step", BigInteger, nullable=False),
     Column("created_at", Moment, nullable=False),
+    # On what her professional secrecy rests; None while nobody has recorded it.
+    Column("secrecy_basis", String(10), nullable=True),
+    # Her leave: until when she cannot act from when on. Both or neither; it is over by itself.
+    Column("away_since", Moment, nullable=True),
+    Column("away_until", Moment, nullable=True),
     ForeignKeyConstraint(["org_id"], ["organisation.id"]),
+    CheckConstraint("secrecy_basis IN ('profession', 'mission', 'contract')", name="secrecy_basis"),
 )
 
 # A membership is a person, an organisation and one role; its keys are the member's keys.

@@ -21,7 +21,7 @@ class Reason(StrEnum):
     """Why a compartment's keys are due; what weighs most comes first."""
 
     REMOVED = "removed"
-    """A member who was removed knew its KEK."""
+    """A member who was removed, or whose role no longer gives it, knew its KEK."""
     NOT_ENTITLED = "not_entitled"
     """A member to whom the policies no longer give it knows its KEK."""
     ORDERED = "ordered"

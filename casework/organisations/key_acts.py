@@ -16,6 +16,7 @@ from audit.entry import AuthLevel, Outcome
 from casework.column_types import Sealed
 from casework.database import UnitOfWork
 from casework.deployment import Deployment
+from casework.identity.absence import is_away
 from casework.identity.members import LockedAccount, Position, UnlockedMember, locked_account, unlock
 from casework.identity.wrapping import params_of
 from casework.journal import JOURNAL, Deed, Who
@@ -46,6 +47,10 @@ class KeyActFault(StrEnum):
     HERSELF = "herself"
     ROWS_DAMAGED = "rows_damaged"
     DIRECTORY_MOVED = "directory_moved"
+    CHARTER_NOT_ACCEPTED = "charter_not_accepted"
+    CHARTER_IN_FORCE = "charter_in_force"
+    SEVERAL_ROLES = "several_roles"
+    ON_LEAVE = "on_leave"
 
 
 class KeyActRefused(Exception):
@@ -150,17 +155,23 @@ class KeyAct:
         """The memberships of a person that may do this.
 
         Raises:
-            KeyActRefused: the password is not hers.
+            KeyActRefused: she is on leave; the password is not hers; or she has not accepted the charter, in any of
+                her roles.
             DirectoryRefused: she has seen a newer directory than the database's.
 
         """
+        if is_away(opened.account.row, self.unit.now):
+            raise KeyActRefused(KeyActFault.ON_LEAVE, opened.login)
         try:
             unlocked = unlock(self.deployment.peppers, opened.account, opened.stretched)
         except PasswordRefused:
             raise KeyActRefused(KeyActFault.WRONG_PASSWORD, opened.login) from None
         for member in unlocked:
             self.directory.require_floor(member.floor)
-        deciding = [(member, self._decide(member.position, action)) for member in unlocked]
+        activated = [member for member in unlocked if self.directory.has_accepted(member.id.bytes)]
+        if not activated:
+            raise KeyActRefused(KeyActFault.CHARTER_NOT_ACCEPTED, opened.login)
+        deciding = [(member, self._decide(member.position, action)) for member in activated]
         return [Signer(member, decision) for member, decision in deciding if decision is not None]
 
     def custodian(self, opened: Opened) -> Signer:

@@ -1,21 +1,24 @@
-"""Renewals of keys and second factors, and grants: `/api/v1/renewals`, `/api/v1/members/{id}/…`, `/api/v1/me/…`."""
+"""Renewals, grants and positions: `/api/v1/renewals`, `/api/v1/members/{id}/…`, `/api/v1/me/…`."""
 
 from typing import Any
 from uuid import UUID
 
-from litestar import Request, Response, get, post
+from litestar import Request, Response, get, post, put
 from litestar.params import FromPath, JSONBody
 from msgspec import UNSET
 
 from casework.act import Act
 from casework.errors import bad_field
 from casework.identity import renewals
+from casework.identity.members import Position
 from casework.identity.renewals import Kind, TakenUp
 from casework.identity.schemas import PasswordAgain
-from casework.organisations import renewing
+from casework.organisations import positions, renewing
 from casework.organisations.schemas import (
     Granted,
+    NewPosition,
     NewRenewal,
+    PositionChanged,
     RenewalBegun,
     RenewalConfirmed,
     Taken,
@@ -32,6 +35,7 @@ from casework.routing import (
     perform,
     perform_prepared,
     public,
+    require_activation,
     requires,
     signed_in,
     token_of,
@@ -117,6 +121,23 @@ async def grant_keys(
     return await perform_prepared(request, ask, renewing.words_of, grant)
 
 
+@put(
+    "/api/v1/members/{member_id:uuid}/position",
+    opt=requires(Action.MEMBER_MANAGE),
+    responses=conflicts("directory_moved"),
+)
+async def change_position(
+    request: AnyRequest, member_id: FromPath[UUID], data: JSONBody[NewPosition]
+) -> Response[PositionChanged]:
+    """Give a colleague another role or other professions, and say on what her professional secrecy rests."""
+
+    def change(act: Act) -> PositionChanged:
+        position = Position(data.role, frozenset(data.professions))
+        return positions.change(act, member_id, position, data.secrecy_basis, data.reason)
+
+    return await perform(request, change)
+
+
 @get("/api/v1/me/words", opt=signed_in(because="the words of her own keys, for her to read out"))
 async def show_own_words(request: AnyRequest) -> Response[Words]:
     """The eight words of the asker's own keys."""
@@ -130,6 +151,7 @@ async def show_own_words(request: AnyRequest) -> Response[Words]:
 )
 async def rotate_own_keys(request: AnyRequest, data: JSONBody[PasswordAgain]) -> Taken:
     """Make new keys of one's own, which wait for a custodian and then for colleagues."""
+    await require_activation(request)
     who = anonymous(circumstances_of(request))
     return _shown(await renewals.rotate_keys(deployment_of(request), who, token_of(request), data.password))
 
@@ -143,6 +165,7 @@ ROUTES = (
     take_up_renewal,
     confirm_renewal,
     grant_keys,
+    change_position,
     show_own_words,
     rotate_own_keys,
 )

@@ -1,14 +1,16 @@
 """Renewals and grants on the wire."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from casework.identity.schemas import Login, Password, Reason
+from casework.identity.members import SecrecyBasis
+from casework.identity.schemas import NOT_BLANK, Login, Password, Reason
 from casework.receipts import Receipted
 from casework.unshown import Unshown
+from policies.vocabulary import Profession, Role
 
 # Eight words and what people put between them.
 HeardWords = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -61,3 +63,50 @@ class Granted(Receipted):
 
 class Words(Struct):
     words: list[str]
+
+
+CHARTER_LENGTH: Final = 50_000
+"""How many characters a charter has at most."""
+
+
+class CharterView(Struct):
+    """`version`, `text` and `published_at` are null where there is no charter: nothing is asked then."""
+
+    version: int | None
+    text: str | None
+    published_at: datetime | None
+    accepted: bool
+
+
+class NewCharter(Struct, forbid_unknown_fields=True):
+    text: Annotated[str, Meta(min_length=1, max_length=CHARTER_LENGTH, pattern=NOT_BLANK)]
+    reason: Reason
+
+
+class CharterPublished(Struct):
+    version: int
+
+
+class Acceptance(Struct, forbid_unknown_fields=True):
+    version: Annotated[int, Meta(ge=1, le=4_294_967_295)]
+
+
+class CharterAccepted(Struct):
+    version: int
+
+
+class NewPosition(Struct, forbid_unknown_fields=True):
+    """`secrecy_basis`: on what her professional secrecy rests (Code pénal 226-13)."""
+
+    role: Role
+    professions: Annotated[list[Profession], Meta(max_length=10)]
+    secrecy_basis: SecrecyBasis
+    reason: Reason
+
+
+class PositionChanged(Struct):
+    """`waiting`: hers now, once a holder who heard her words grants them. `due`: no longer hers, to be rotated."""
+
+    member_id: UUID
+    waiting: list[str]
+    due: list[str]

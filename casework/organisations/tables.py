@@ -116,6 +116,17 @@ partner = Table(
     Index("ix_partner_slug", "org_id", "slug", unique=True),
 )
 
+# The texts of the charter, by version, in UTF-8; which one is in force, the signed directory says, by its hash.
+charter = Table(
+    "charter",
+    metadata,
+    Column("org_id", Id, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("text", LargeBinary, nullable=False),
+    Column("published_at", Moment, nullable=False),
+    ForeignKeyConstraint(["org_id"], ["organisation.id"]),
+)
+
 team = Table(
     "team",
     metadata,

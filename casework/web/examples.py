@@ -46,6 +46,29 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
             "address": "12 bis, rue des Exemples, 63000 Clermont-Ferrand",
         }
     },
+    "change_position": {
+        "example": {
+            "role": "worker",
+            "professions": ["social"],
+            "secrecy_basis": "profession",
+            "reason": "Prend le poste d’intervenante sociale.",
+        }
+    },
+    "grant_leave": {
+        "example": {
+            "from": "2026-12-21T00:00:00+01:00",
+            "until": "2027-01-04T00:00:00+01:00",
+            "reason": "Congés d’hiver.",
+        }
+    },
+    "end_leave": {"example": {"reason": "Revenue plus tôt."}},
+    "publish_charter": {
+        "example": {
+            "text": "Charte d’accueil.\n1. Accueillir sans condition.\n2. Garder le secret.",
+            "reason": "Première version, adoptée par le groupe restreint.",
+        }
+    },
+    "accept_charter": {"example": {"version": 1}},
     "rotate_own_keys": {"example": {"password": "phrase de passe inventée"}},
     "create_case": {
         "pseudonym": {"public": "seeking", "identity": {"name_in_use": "Mimosa", "anonymous": True}},

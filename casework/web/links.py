@@ -6,6 +6,7 @@ from typing import Any, Final
 
 _ID: Final = "$response.body#/id"
 _FIRST: Final = "$response.body#/items/0/id"
+_THIRD: Final = "$response.body#/items/2/id"
 _ENTRY: Final = "$response.body#/receipt/entry"
 _MATCHING: Final = '"{$response.body#/version}"'
 _CASE: Final = "$request.path.case_id"
@@ -46,9 +47,13 @@ def _of_a_finding() -> tuple[Link, ...]:
 
 
 LINKS: Final[dict[str, tuple[Link, ...]]] = {
-    "list_members": tuple(
-        Link(name, {"member_id": _FIRST})
-        for name in ("unlock_member", "begin_renewal", "confirm_renewal", "grant_keys")
+    "list_members": (
+        *(
+            Link(name, {"member_id": _FIRST})
+            for name in ("unlock_member", "begin_renewal", "confirm_renewal", "grant_keys")
+        ),
+        # Of somebody else than the first: these end her sessions.
+        *(Link(name, {"member_id": _THIRD}) for name in ("change_position", "grant_leave", "end_leave")),
     ),
     "create_case": (
         *_of_a_case(

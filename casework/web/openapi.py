@@ -40,6 +40,7 @@ TAGS: Final = {
     "me": "Who is signed in.",
     "members": "The members of one’s own organisation; letting in again, renewing and granting keys.",
     "renewals": "Taking up a renewal of keys or of the second factor, with the secret that was handed over.",
+    "charter": "The organisation’s welcome charter, which every member accepts before she works.",
     "compartments": "The organisation’s keys, and how many persons hold each.",
     "cases": "Cases, their groups of fields and who is assigned to them.",
     "reassignments": "Giving the cases of a member who leaves to her colleagues.",
@@ -77,7 +78,8 @@ _PROBLEMS: Final[dict[int, tuple[str, Schema]]] = {
         _example(NotSignedIn),
     ),
     403: (
-        "The policies refuse this act; `advice` says what would lift the refusal, if anything.",
+        "The policies refuse this act; `advice` says what would lift the refusal, if anything. Or the charter in "
+        "force is not accepted (`charter_not_accepted`).",
         _example(AuthenticationStepNeeded, advice=[Advice.STEP_UP]),
     ),
     404: ("Absent, of another organisation, or forbidden: one answer for all.", _example(NotFound)),
@@ -126,8 +128,25 @@ _MORE: Final[dict[int, Schema]] = {
 }
 _UNAVAILABLE: Final = _example(Unavailable, errors=[{"field": "database", "code": "unavailable"}])
 # The POSTs of members that take no Idempotency-Key: a search makes nothing, a renewal's secret is shown once, and
-# what was confirmed or granted is not there to be done again.
-_NOT_ONCE: Final = ("search_cases", "begin_renewal", "confirm_renewal", "grant_keys")
+# what was confirmed, granted, put in force or ended is not there to be done again.
+_NOT_ONCE: Final = (
+    "search_cases",
+    "begin_renewal",
+    "confirm_renewal",
+    "grant_keys",
+    "publish_charter",
+    "end_leave",
+)
+# What the policies do not decide, and is refused before the charter is accepted, or during a leave.
+_FORBIDDEN_TOO: Final = (
+    "give_second_factor",
+    "change_password",
+    "rotate_own_keys",
+    "show_own_words",
+    "declare_oneself",
+    "view_declaration",
+    "accept_charter",
+)
 _HEADERS: Final = {
     "IdempotencyKey": {
         "name": "Idempotency-Key",
@@ -411,7 +430,7 @@ def _problems(operation: Operation) -> dict[str, Any]:
     statuses = [401, 422, SealedDataDamaged.status, DatabaseAway.status]
     if operation.bodies:
         statuses += [400, 413, 415]
-    if operation.actions:
+    if operation.actions or operation.id in _FORBIDDEN_TOO:
         statuses.append(403)
     if operation.names_a_thing:
         statuses += [NotFound.status, TooManyRequests.status]

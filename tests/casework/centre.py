@@ -75,6 +75,7 @@ LOGINS = (
     "med.reception",
     "med.supervisor",
     "med.auditor",
+    "med.custodian",
 )
 
 

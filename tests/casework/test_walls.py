@@ -51,7 +51,7 @@ _RIGHTS = {
     **dict.fromkeys((*JOURNAL_TABLES, "audit_cosignature"), "S"),
     # The directory only grows; of what it certifies goes what a newer key has replaced.
     "key_directory": "SI",
-    **dict.fromkeys(("review", "past_assignment"), "SI"),
+    **dict.fromkeys(("review", "past_assignment", "charter"), "SI"),
     "key_grant": "SID",
     "kek_recovery": "SID",
     "drop_key": "SIUD",
@@ -186,6 +186,7 @@ async def furnish(centre: Centre) -> Walled:
         "INSERT INTO review SELECT org_id, id, id, 'justified', created_by, now(), '\\x00' FROM case_file",
         "INSERT INTO past_assignment SELECT org_id, id, created_by, now(), now() FROM case_file",
         "INSERT INTO erasure_owner SELECT org_id, id, id FROM erasure",
+        f"INSERT INTO charter VALUES ('{avec}', 1, '\\x41', now())",
     )
     return Walled(centre, administrator, social, UUID(draft["id"]), draft["content_digest"])
 

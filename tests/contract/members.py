@@ -15,7 +15,7 @@ from casework.identity.limits import NOT_FOUND
 from casework.identity.sessions import STEP_UP
 from tests.casework.centre import PASSWORD
 from tests.contract.serving import Served
-from tests.contract.things import ARRIVES, RECEIVER, WORKER, Things
+from tests.contract.things import ARRIVES, CHARTERED, RECEIVER, WORKER, Things
 
 SUPERVISOR, AUDITOR = "avec.supervisor", "avec.auditor"
 # Everyone else's operations are the worker's.
@@ -33,6 +33,12 @@ MAY: Final[Mapping[str, str]] = {
     "refuse_erasure": "avec.dpo",
     "view_certificate": "avec.dpo",
     "list_compartments": "avec.custodian",
+    "grant_leave": "avec.custodian",
+    "end_leave": "avec.custodian",
+    "list_to_cover": SUPERVISOR,
+    "change_position": "avec.custodian",
+    "publish_charter": CHARTERED,
+    "accept_charter": CHARTERED,
     "accept": RECEIVER,
     "refuse": RECEIVER,
     "report_outcome": RECEIVER,
@@ -49,6 +55,8 @@ MAY: Final[Mapping[str, str]] = {
     "view_ledger": "avec.dpo",
     "print_ledger": "avec.dpo",
 }
+# Whoever else may would put a charter in force that everybody who asks would have to accept.
+LOCKS_OUT: Final = "publish_charter"
 OTHERS: Final = (WORKER, SUPERVISOR, "avec.reception", AUDITOR, "avec.custodian", "cidff.jurist")
 # One request in so many is somebody else's; one in so many is about something that is not there.
 ELSE_EVERY, RANDOM_EVERY = 8, 4
@@ -128,6 +136,8 @@ class Members:
         return str(begun.json()["token"])
 
     def _asker(self, operation: str, case: Case) -> str:
+        if operation == LOCKS_OUT:
+            return MAY[operation]
         # Of a sequence each step is of somebody who may: it would not be one otherwise.
         is_unit = case.meta is None or case.meta.phase.name != TestPhase.STATEFUL
         if is_unit and self._is_turn(operation, ELSE_EVERY):

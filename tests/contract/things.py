@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -16,6 +17,8 @@ Body = Callable[[Case], dict[str, Any]]
 GROUPS = ("identity", "social")
 WORKER, ARRIVES = "avec.social", "avec.jurist"
 RECEIVER = "cidff.supervisor"
+# Of an organisation in which nobody else works in a run: they would all have to accept.
+CHARTERED = "med.custodian"
 # Nobody's token in a run: the keys of one are made anew, and another's password.
 RENEWED, WAITS = "avec.double", "cidff.dpo"
 
@@ -79,6 +82,10 @@ async def prepare(centre: Centre) -> Things:
         "send": {"handoff_id": consented["id"]},
         "report_outcome": {"handoff_id": sent[0]},
         "confirm_renewal": {"member_id": str(centre.member(RENEWED))},
+        "grant_leave": {"member_id": str(centre.member(RENEWED))},
+        "end_leave": {"member_id": str(centre.member(RENEWED))},
+        # Nobody acts in her name: it ends her sessions.
+        "change_position": {"member_id": str(centre.member("avec.reception"))},
         "accept": {"handoff_id": sent[1]},
         "refuse": {"handoff_id": sent[2]},
     }
@@ -93,6 +100,20 @@ async def prepare(centre: Centre) -> Things:
         "confirm_renewal": lambda _: {"words": taken_up},
         "grant_keys": lambda _: {"words": words},
         "rotate_own_keys": lambda _: {"password": PASSWORD},
+        "grant_leave": lambda _: {
+            "from": centre.clock.now().isoformat(),
+            "until": (centre.clock.now() + timedelta(days=30)).isoformat(),
+            "reason": "contract",
+        },
+        "end_leave": lambda _: {"reason": "contract"},
+        "change_position": lambda _: {
+            "role": "reception",
+            "professions": [],
+            "secrecy_basis": "mission",
+            "reason": "contract",
+        },
+        "publish_charter": lambda _: {"text": "Accueillir sans condition.", "reason": "contract"},
+        "accept_charter": lambda _: {"version": 1},
     }
     return Things(paths, bodies)
 

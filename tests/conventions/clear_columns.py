@@ -34,6 +34,9 @@ CLEAR_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "outer_pepper_id": "which pepper seals the keys once more, while their owner has not signed in since",
         "totp_step": "the last time step that was used: a code is good once, compared and set in SQL",
         "created_at": _MADE_AT,
+        "secrecy_basis": "one of three words about staff: on what her professional secrecy rests",
+        "away_since": "when a leave of staff begins: nobody is let in meanwhile, whatever keys there are",
+        "away_until": "when it is over",
     },
     "assignment": {
         "org_id": _ORG,
@@ -225,6 +228,12 @@ CLEAR_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "author_id": _MEMBER,
         "written_at": _MADE_AT,
         "compartment": _COMPARTMENT,
+    },
+    "charter": {
+        "org_id": _ORG,
+        "version": "which version of the charter; the signed directory names the one in force",
+        "text": "the organisation's own rules of welcome, given to whoever works there: it is about nobody",
+        "published_at": _MADE_AT,
     },
     "declaration": {
         "org_id": _ORG,

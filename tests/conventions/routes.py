@@ -33,6 +33,13 @@ ROUTES: Final[dict[tuple[str, str], str | frozenset[Action]]] = {
         {Action.MEMBER_MANAGE, Action.KEY_GRANT}
     ),
     ("POST", "/api/v1/members/{member_id:uuid}/grants"): frozenset({Action.KEY_GRANT}),
+    ("PUT", "/api/v1/members/{member_id:uuid}/position"): frozenset({Action.MEMBER_MANAGE}),
+    ("PUT", "/api/v1/members/{member_id:uuid}/leave"): frozenset({Action.MEMBER_MANAGE}),
+    ("POST", "/api/v1/members/{member_id:uuid}/return"): frozenset({Action.MEMBER_MANAGE}),
+    ("GET", "/api/v1/reassignments"): frozenset({Action.CASE_ASSIGN}),
+    ("GET", "/api/v1/charter"): SIGNED_IN,
+    ("POST", "/api/v1/charter"): frozenset({Action.MEMBER_MANAGE}),
+    ("POST", "/api/v1/charter/acceptance"): SIGNED_IN,
     ("GET", "/api/v1/compartments"): frozenset({Action.KEY_RECOVER}),
     ("POST", "/api/v1/cases"): frozenset({Action.CASE_CREATE}),
     ("GET", "/api/v1/cases"): frozenset({Action.CASE_LIST}),

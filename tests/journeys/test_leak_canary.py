@@ -28,7 +28,7 @@ from tests.casework.commands.place import start
 from tests.conftest import NOT_TRIED
 from tests.crashes.ground import Ground
 from tests.crashes.serving import Server
-from tests.journeys import closing_lives, lives
+from tests.journeys import closing_lives, lives, member_lives
 from tests.journeys.canaries import ACCENTED, Canaries, forms
 from tests.journeys.everywhere import (
     Named,
@@ -44,7 +44,16 @@ from tests.journeys.lives import Life
 
 # What a journal's detail may hold, sealed to the auditor: why it was done.
 WHY = {"case.close", "case.reopen", "case.break_glass", "follow_up.correct", "member.unlock"}
-WHY |= {"case.renew_keys", "case.restrict", "case.unrestrict", "renewal.begin"}
+WHY |= {
+    "case.renew_keys",
+    "case.restrict",
+    "case.unrestrict",
+    "renewal.begin",
+    "charter.publish",
+    "member.change",
+    "member.leave",
+    "member.return",
+}
 # Or what was looked for.
 LOOKED_FOR = {"case.search"}
 
@@ -94,6 +103,8 @@ def test_what_was_typed_stands_in_clear_nowhere(
     for state in (
         lives.live_with_cases,
         lives.live_through_emergencies,
+        member_lives.live_through_a_charter,
+        member_lives.live_through_a_leave,
         closing_lives.live_through_restrictions,
         closing_lives.live_until_erased,
         lives.live_through_handoffs,

@@ -393,7 +393,7 @@ def test_a_directory_that_lost_entries_is_said_and_served(founded: Place, target
     passwords = founded.password_file("avec.custodian")
     added = founded.run(
         *("member", "add", "avec", "avec.new", "--role", "worker", "--profession", "social"),
-        *("--custodian", "avec.custodian", "--passwords", passwords),
+        *("--secrecy-basis", "mission", "--custodian", "avec.custodian", "--passwords", passwords),
     )
     assert added.code == 0, added
     with serving(founded) as (_, url):

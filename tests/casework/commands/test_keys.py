@@ -51,7 +51,7 @@ def test_after_a_removal_doctor_names_what_is_due_until_holders_have_renewed_it(
     assert "« avec.psychologist » est retirée" in ran.out
     waiting = ran.out.count("En attente d’une détentrice")
     found = founded.run("doctor").out
-    assert found.count("une personne retirée a connu sa clé") == waiting
+    assert found.count("quelqu’un qui n’y a plus droit a connu sa clé") == waiting
     rest = rotate(founded, "avec.health", "avec.supervisor")
     assert rest.code == 0, rest
     if "En attente" not in rest.out:

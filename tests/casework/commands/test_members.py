@@ -33,7 +33,8 @@ def add(place: Place, *arguments: str, login: str = "avec.new", org: str = "avec
     """Add a member; passwords are those of the sheet unless `wrong` gives another by the login's second part."""
     named = [arguments[at + 1] for at, word in enumerate(arguments) if word == "--custodian"]
     passwords = place.password_file(*dict.fromkeys(named), **wrong)
-    return place.run("member", "add", org, login, *arguments, "--passwords", passwords)
+    basis = ("--secrecy-basis", "mission")
+    return place.run("member", "add", org, login, *arguments, *basis, "--passwords", passwords)
 
 
 def held(place: Place, login: str) -> set[str]:
@@ -148,7 +149,7 @@ def test_passwords_are_not_read_from_a_file_that_others_may_read(founded: Place)
     path.chmod(0o640)
     ran = founded.run(
         *("member", "add", "avec", "avec.new", "--role", "dpo", "--custodian", "avec.custodian"),
-        *("--passwords", path),
+        *("--secrecy-basis", "mission", "--passwords", path),
     )
     assert (ran.code, "0600" in ran.err) == (1, True)
 
@@ -159,7 +160,7 @@ def test_a_password_file_has_one_login_and_password_a_line(founded: Place, conte
     path.write_text(content)
     ran = founded.run(
         *("member", "add", "avec", "avec.new", "--role", "dpo", "--custodian", "avec.custodian"),
-        *("--passwords", path),
+        *("--secrecy-basis", "mission", "--passwords", path),
     )
     assert (ran.code, ran.err.startswith("--passwords")) == (1, True)
     assert "password" not in ran.err.removeprefix("--passwords")
@@ -171,6 +172,7 @@ def test_without_a_file_each_password_is_asked_for_unseen(
     for name, value in sqlite_original.environment.items():
         monkeypatch.setenv(name, value)
     arguments = ["member", "add", "nowhere", "avec.new", "--role", "dpo", "--custodian", "avec.custodian"]
+    arguments += ["--secrecy-basis", "mission"]
     answered = CliRunner().invoke(cli, arguments, input="unseen words\n")
     assert "avec.custodian" in answered.output
     assert "unseen words" not in answered.output
@@ -206,3 +208,46 @@ def test_a_login_that_nobody_has_is_not_unlocked(founded: Place) -> None:
     assert (ran.code, ran.out) == (1, "")
     assert ran.err.startswith("LOGIN : ")
     assert journaled(founded, "member.unlock") == []
+
+
+def test_another_role_is_signed_and_the_keys_that_are_no_longer_hers_are_renewed(founded: Place) -> None:
+    passwords = founded.password_file("avec.custodian", "avec.health", "avec.social", "avec.supervisor")
+    change = ("member", "change", "avec", "avec.psychologist", "--role", "reception")
+    signing = ("--secrecy-basis", "mission", "--custodian", "avec.custodian", "--passwords", passwords)
+    holders = [word for name in ("health", "social") for word in ("--holder", f"avec.{name}")]
+    ran = founded.run(*change, *signing, *holders)
+    assert ran.code == 0, ran
+    waiting, ended, renewed, *_ = ran.out.splitlines()
+    assert waiting.endswith(": aucune clé.")
+    assert {"health", "social"} <= set(ended.rpartition(": ")[2].strip(".").split(", "))
+    assert {"health", "social"} <= set(renewed.rpartition(": ")[2].strip(".").split(", "))
+    assert journaled(founded, "member.change") == [(Outcome.ALLOWED, "custodian", None)]
+    again = founded.run(*change, *signing)
+    assert (again.code, "Clés renouvelées" in again.out) == (0, False), again
+
+
+def test_a_charter_is_put_in_force_at_the_terminal(founded: Place) -> None:
+    text, passwords = founded.folder / "charter.txt", founded.password_file("avec.custodian")
+    charter = ("member", "charter", "avec", text, "--custodian", "avec.custodian", "--passwords", passwords)
+    for wrong in (b"", b" \n", b"\xff", b"x" * 50_001):
+        text.write_bytes(wrong)
+        ran = founded.run(*charter)
+        assert (ran.code, ran.out, ran.err.startswith("TEXTFILE")) == (1, "", True), ran
+    text.write_text("Accueillir sans condition.\n", "utf-8")
+    ran = founded.run(*charter)
+    assert (ran.code, "version 1 en vigueur" in ran.out) == (0, True), ran
+    ran = founded.run(*charter)
+    assert (ran.code, ran.err.startswith("avec.custodian")) == (1, True), ran
+    assert journaled(founded, "charter.publish") == [
+        (Outcome.DENIED, None, "charter_not_accepted"),
+        (Outcome.ALLOWED, "custodian", None),
+    ]
+
+
+def test_on_what_a_new_members_secrecy_rests_is_asked_for_and_kept(founded: Place) -> None:
+    arguments = ("member", "add", "avec", "avec.new", "--role", "dpo", "--custodian", "avec.custodian")
+    ran = founded.run(*arguments)
+    assert (ran.code, ran.err) == (2, "--secrecy-basis\u00a0: il faut une valeur.\n")
+    add(founded, "--role", "reception", "--custodian", "avec.custodian")
+    recorded = select(account.c.secrecy_basis).where(account.c.login == "avec.new")
+    assert read(founded, lambda connection: connection.execute(recorded).scalar_one()) == "mission"

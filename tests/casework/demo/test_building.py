@@ -4,6 +4,7 @@ import re
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
+from hashlib import sha256
 from random import Random
 from typing import Any
 
@@ -15,6 +16,9 @@ from casework.demo.filling import plan_cases
 from casework.demo.relays import RELAYS, Ending
 from casework.demo.staff import HOUSES, SLUGS
 from casework.follow_ups.types import HEAD_GROUP
+from crypto.directory import verify_directory
+from crypto.directory_entries import DirectoryEntry
+from crypto.directory_rules import Charter
 from policies.engine import Engine
 from policies.grants import granted_groups
 from policies.vocabulary import Group
@@ -53,6 +57,20 @@ def test_relays_stand_in_every_state_that_a_box_may_show(small_demo: DemoDirecto
 def test_every_organisation_knows_the_three_others(small_demo: DemoDirectory) -> None:
     known = rows(small_demo, "SELECT count(*) FROM partner GROUP BY org_id")
     assert known == [(len(SLUGS) - 1,)] * len(SLUGS)
+
+
+def test_everybody_has_accepted_the_charter_and_it_is_said_on_what_her_secrecy_rests(
+    small_demo: DemoDirectory,
+) -> None:
+    assert rows(small_demo, "SELECT count(*) FROM account WHERE secrecy_basis IS NULL") == [(0,)]
+    for org, fingerprint, text in rows(
+        small_demo, "SELECT id, root_fingerprint, text FROM organisation JOIN charter ON org_id = id"
+    ):
+        query = f"SELECT entry FROM key_directory WHERE org_id = x'{org.hex()}' ORDER BY epoch"
+        entries = [DirectoryEntry.from_bytes(entry) for (entry,) in rows(small_demo, query)]
+        directory = verify_directory(org, entries, fingerprint, None)
+        assert directory.charter == Charter(1, sha256(text).digest())
+        assert all(map(directory.has_accepted, directory.members))
 
 
 def test_the_list_of_accounts_is_for_its_owners_eyes_alone(small_demo: DemoDirectory) -> None:

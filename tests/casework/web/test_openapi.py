@@ -136,7 +136,7 @@ def test_every_error_is_described_as_a_problem(
     ("name", "described"),
     [
         ("create_session", {"400", "401", "413", "415", "422", "429"}),
-        ("give_second_factor", {"400", "401", "409", "413", "415", "422", "429"}),
+        ("give_second_factor", {"400", "401", "403", "409", "413", "415", "422", "429"}),
         ("end_session", {"401", "422"}),
         ("list_cases", {"401", "403", "422"}),
         ("view_case", {"401", "403", "404", "422", "429"}),

@@ -12,6 +12,7 @@ from tests.journeys.matrix.cells import (
     each,
     forbidden,
     hidden,
+    members,
     others,
     unjournaled,
     withdrawn,
@@ -139,6 +140,19 @@ ROWS = (
         },
         fields="moved waiting",
         cast={Actor.FOREIGN: "planning.supervisor", Actor.PARTNER: "cidff.supervisor"},
+    ),
+    Row(
+        "GET",
+        "/api/v1/reassignments",
+        lambda _: Call("/api/v1/reassignments"),
+        {
+            **ANONYMOUS,
+            **members(LikeAssigned("a restricted case that names her would be hers to assign")),
+            **without_content(forbidden("case.assign")),
+            # Nobody of theirs is away.
+            Actor.ASSIGNED: allowed("case.to_cover"),
+        },
+        fields="items next",
     ),
     Row(
         "POST",

@@ -1,5 +1,7 @@
 """`/api/v1/sessions` and `/api/v1/me`: each acts on her own session; then `/api/v1/members`, her organisation's."""
 
+from datetime import UTC, datetime, timedelta
+
 from tests.casework.centre import PASSWORD
 from tests.journeys.matrix.actors import Actor, Things
 from tests.journeys.matrix.cells import (
@@ -14,6 +16,7 @@ from tests.journeys.matrix.cells import (
     forbidden,
     hidden,
     members,
+    unjournaled,
     without_content,
 )
 
@@ -39,6 +42,25 @@ def _change_password(_at: Things) -> Call:
 
 def _unlock(at: Things) -> Call:
     return Call(f"/api/v1/members/{at.worker}/unlocking", {"reason": "Elle s’est trompée de mot de passe."})
+
+
+def _change(at: Things) -> Call:
+    position = {"role": "worker", "professions": ["jurist"], "secrecy_basis": "mission"}
+    return Call(f"/api/v1/members/{at.worker}/position", {**position, "reason": "Change de poste."})
+
+
+def _leave(at: Things) -> Call:
+    now = datetime.now(UTC)
+    times = {"from": now.isoformat(), "until": (now + timedelta(days=14)).isoformat()}
+    return Call(f"/api/v1/members/{at.worker}/leave", {**times, "reason": "Congés."})
+
+
+def _return(at: Things) -> Call:
+    return Call(f"/api/v1/members/{at.worker}/return", {"reason": "Revenue plus tôt."})
+
+
+def _publish(_at: Things) -> Call:
+    return Call("/api/v1/charter", {"text": "Accueillir sans condition.", "reason": "Première version."})
 
 
 def _rotate(_at: Things) -> Call:
@@ -128,7 +150,8 @@ ROWS = (
             Actor.CUSTODIAN: allowed(because="she manages the accounts of one organisation, by these ids"),
             Actor.ASSIGNED: allowed(because="it names the colleagues of one organisation, and no person"),
         },
-        fields="items items.id items.login items.role items.professions items.active",
+        fields="items items.id items.login items.role items.professions items.active"
+        " items.secrecy_basis items.leave items.charter_accepted",
     ),
     Row(
         "GET",
@@ -143,6 +166,88 @@ ROWS = (
             Actor.ASSIGNED: forbidden("key.recover"),
         },
         fields="items items.name items.holders items.wanted items.is_thin",
+    ),
+    Row(
+        "PUT",
+        "/api/v1/members/{member_id:uuid}/leave",
+        _leave,
+        {
+            **ANONYMOUS,
+            **members(LikeAssigned("accounts are the custodian's matter, whatever else a member may do")),
+            Actor.CUSTODIAN: allowed("member.leave"),
+            Actor.PARTNER: hidden("member.leave"),
+            Actor.ASSIGNED: forbidden("member.manage"),
+        },
+        fields="from until",
+        cast={Actor.PARTNER: "cidff.custodian"},
+        spoils=Spoils.THE_THING,
+    ),
+    Row(
+        "POST",
+        "/api/v1/members/{member_id:uuid}/return",
+        _return,
+        {
+            **ANONYMOUS,
+            **members(LikeAssigned("accounts are the custodian's matter, whatever else a member may do")),
+            Actor.CUSTODIAN: unjournaled(409, "no_leave", "she is not on leave, and nothing was done"),
+            Actor.PARTNER: hidden("member.return"),
+            Actor.ASSIGNED: forbidden("member.manage"),
+        },
+        fields="member_id",
+        cast={Actor.PARTNER: "cidff.custodian"},
+    ),
+    Row(
+        "PUT",
+        "/api/v1/members/{member_id:uuid}/position",
+        _change,
+        {
+            **ANONYMOUS,
+            **members(LikeAssigned("accounts are the custodian's matter, whatever else a member may do")),
+            Actor.CUSTODIAN: allowed("member.change"),
+            Actor.PARTNER: hidden("member.change"),
+            Actor.ASSIGNED: forbidden("member.manage"),
+        },
+        fields="member_id waiting due",
+        cast={Actor.PARTNER: "cidff.custodian"},
+        # Her sessions end.
+        spoils=Spoils.THE_THING,
+    ),
+    Row(
+        "GET",
+        "/api/v1/charter",
+        lambda _: Call("/api/v1/charter"),
+        {
+            **ANONYMOUS,
+            **members(_HER_OWN),
+            Actor.ASSIGNED: allowed(because="the charter of her organisation is about nobody"),
+        },
+        fields="version text published_at accepted",
+    ),
+    Row(
+        "POST",
+        "/api/v1/charter",
+        _publish,
+        {
+            **ANONYMOUS,
+            **members(LikeAssigned("the charter is the custodian's matter, whatever else a member may do")),
+            Actor.CUSTODIAN: allowed("charter.publish", status=201),
+            Actor.ASSIGNED: forbidden("member.manage"),
+        },
+        fields="version",
+        spoils=Spoils.THE_THING,
+    ),
+    Row(
+        "POST",
+        "/api/v1/charter/acceptance",
+        lambda _: Call("/api/v1/charter/acceptance", {"version": 1}),
+        {
+            **ANONYMOUS,
+            **members(_HER_OWN),
+            Actor.ASSIGNED: unjournaled(
+                409, "charter_not_in_force", "the organisation has no charter, and nothing was done"
+            ),
+        },
+        fields="version",
     ),
     Row(
         "POST",
