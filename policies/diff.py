@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from policies.engine import Engine
+from policies.grants import granted_groups
 from policies.lint import Policy
 from policies.truth import ROLE, Space, Truth, Value, Variable, named_in
-from policies.vocabulary import Action, Role
+from policies.vocabulary import Action, Profession, Role
 
 Cube = Mapping[str, tuple[Value, ...]]
 """The values that each variable named in it may have; what it does not name may have any."""
@@ -42,6 +43,33 @@ def compare(old: Engine, new: Engine) -> tuple[Change, ...]:
     named = named_in((old, new))
     before, after = Truth(old, *named), Truth(new, *named)
     return tuple(change for action in Action for change in _changes(before, after, action))
+
+
+@dataclass(frozen=True, slots=True)
+class KeyChange:
+    """A compartment's key that a role, with at most this profession, is to be given or may hold no longer."""
+
+    gains: bool
+    role: Role
+    profession: Profession | None
+    compartment: str
+
+
+def key_changes(old: Engine, new: Engine) -> tuple[KeyChange, ...]:
+    """Whose keys follow from the change: to be granted, or to be renewed where it is no longer hers."""
+    found = []
+    for role, profession in _POSITIONS:
+        professions = frozenset({profession} if profession else ())
+        before, after = (granted_groups(engine, role, professions) for engine in (old, new))
+        found += [KeyChange(True, role, profession, name) for name in sorted(after - before)]
+        found += [KeyChange(False, role, profession, name) for name in sorted(before - after)]
+    return tuple(found)
+
+
+_POSITIONS: tuple[tuple[Role, Profession | None], ...] = (
+    *((role, None) for role in Role),
+    *((Role.WORKER, profession) for profession in Profession),
+)
 
 
 def _changes(before: Truth, after: Truth, action: Action) -> Iterator[Change]:

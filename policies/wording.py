@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from policies.diff import Change, Cube
+from policies.diff import Change, Cube, KeyChange
 from policies.labels import ACTIONS, GROUPS, PROFESSIONS, PURPOSES
 from policies.truth import OTHER_GROUP, PARTNER, SENT
 from policies.vocabulary import CHANGE_ACTIONS, ChangeKind, Group, Profession, Purpose, Role, Stage, Status
@@ -89,6 +89,15 @@ def sentence(change: Change) -> str:
     verb = "GAGNE" if change.gains else "PERD"
     said = [" ".join(whom), verb, act_words(change), *_conditions(change)]
     return " ".join(said)
+
+
+def key_sentence(change: KeyChange) -> str:
+    """What is to be done about a compartment's key, in French."""
+    profession = [PROFESSIONS[change.profession]] if change.profession else []
+    whom = " ".join([_ROLES[change.role], *profession])
+    if change.gains:
+        return f"clé « {change.compartment} » : à remettre ({whom} y gagne droit)"
+    return f"clé « {change.compartment} » : à renouveler ({whom} n’y a plus droit)"
 
 
 def act_words(change: Change) -> str:

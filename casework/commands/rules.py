@@ -7,14 +7,14 @@ import click
 
 import policies
 from casework.commands.progress import progress
-from policies.diff import BasesDiffer, compare
+from policies.diff import BasesDiffer, compare, key_changes
 from policies.engine import Engine
 from policies.lint import SAYS, Finding, PolicyRefused, Rule, parse
 from policies.matrix import matrix as matrix_of
 from policies.matrix import matrix_path
 from policies.phrases import broken_phrases, phrases_of
 from policies.sources import NotAnOrganisation, Source, base_source, require_slug
-from policies.wording import sentence
+from policies.wording import key_sentence, sentence
 
 
 @click.group(help="Les règles d’accès.")
@@ -63,6 +63,7 @@ def diff(ctx: click.Context, old: Path, new: Path) -> None:
         try:
             before, after = engine_of_file(old), engine_of_file(new)
             changes = compare(before, after)
+            keys = key_changes(before, after)
         except PolicyRefused as error:
             for finding in error.findings:
                 click.echo(str(finding), err=True)
@@ -71,6 +72,8 @@ def diff(ctx: click.Context, old: Path, new: Path) -> None:
             raise click.UsageError("Ces deux fichiers ne sont pas de la même organisation.") from None
     for change in changes:
         click.echo(sentence(change))
+    for key in keys:
+        click.echo(key_sentence(key))
     if not changes:
         click.echo("Rien ne change.")
 

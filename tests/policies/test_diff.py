@@ -7,13 +7,13 @@ from random import Random
 import pytest
 
 from policies.cedar import CedarSet
-from policies.diff import BasesDiffer, Change, compare, cover, states_of
+from policies.diff import BasesDiffer, Change, compare, cover, key_changes, states_of
 from policies.engine import Decision, Engine
 from policies.facts import Asker, CaseFacts, ChangeFacts, Context, HandoffFacts
 from policies.sources import Source, base_source, org_source, schema_for
 from policies.truth import ROLE, Space, State, Truth, Value, Variable, named_in
 from policies.vocabulary import Action, Group, Role
-from policies.wording import sentence
+from policies.wording import key_sentence, sentence
 from tests.policies.situations import ORGS, engine_of
 
 
@@ -194,3 +194,14 @@ def test_an_engine_that_errs_tells_no_difference() -> None:
     space = Space((Variable(ROLE, tuple(Role)),))
     with pytest.raises(ValueError, match="rror"):
         truth.allowed(Action.CASE_SEARCH, space)
+
+
+def test_widening_says_whose_keys_are_to_be_granted_and_narrowing_which_are_to_be_renewed() -> None:
+    narrower = changed("avec", without="avec.health.read")
+    told = [key_sentence(change) for change in key_changes(engine_of("avec"), narrower)]
+    assert told == [
+        "clé « health » : à renouveler (l’intervenante psychologue n’y a plus droit)",
+        "clé « health » : à renouveler (l’intervenante santé n’y a plus droit)",
+    ]
+    back = key_changes(narrower, engine_of("avec"))
+    assert "clé « health » : à remettre (l’intervenante santé y gagne droit)" in map(key_sentence, back)
