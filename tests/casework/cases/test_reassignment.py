@@ -231,6 +231,9 @@ async def test_members_are_listed_for_who_may_assign_and_never_another_organisat
         "role": "worker",
         "professions": ["jurist"],
         "active": True,
+        "secrecy_basis": None,
+        "leave": None,
+        "charter_accepted": True,
     }
     gone = update(membership).where(membership.c.id == centre.member("avec.jurist")).values(active=False)
     await centre.dba(lambda connection: connection.execute(gone))
