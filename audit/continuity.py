@@ -25,11 +25,15 @@ class Hole:
 
 @dataclass(slots=True)
 class _Lane:
+    # The number it was first seen with, or 1 where the log is read from its beginning.
+    first: int
     following: int
     newest_time: int = 0
     # Numbers seen before a smaller one: number → (index in the log, time).
     ahead: dict[int, tuple[int, int]] = field(default_factory=dict)
     void: set[int] = field(default_factory=set)
+    # Numbers below the first one, which came later in a log that is pruned.
+    below: set[int] = field(default_factory=set)
 
 
 class Continuity:
@@ -61,7 +65,8 @@ class Continuity:
         """Take the entry's number; False where its lane already has an entry with it."""
         lane = self._lanes.get(writer)
         if lane is None:
-            lane = self._lanes[writer] = _Lane(1 if self._from_the_beginning else n)
+            first = 1 if self._from_the_beginning else n
+            lane = self._lanes[writer] = _Lane(first, first)
         self.newest_time = max(self.newest_time, time)
         if void:
             lane.void.update(one for one in void if one >= lane.following and one not in lane.ahead)
@@ -71,12 +76,15 @@ class Continuity:
             if n in lane.ahead:
                 return False
             lane.ahead[n] = (index, time)
+            lane.void.discard(n)
         elif n in lane.void:
             # Declared void because nobody knew, and committed after all.
             lane.void.discard(n)
             return True
-        elif self._from_the_beginning:
+        elif n >= lane.first or n in lane.below:
             return False
+        else:
+            lane.below.add(n)
         if lane.ahead or lane.void:
             _advance(lane)
         return True

@@ -42,6 +42,8 @@ SAMPLE: Final = 20
 # So many denials of one member, none later than that after the one before, are a run.
 DENIALS, DENIALS_WITHIN = 5, timedelta(minutes=10)
 _USUAL: Final = timedelta(days=31)
+# What waits for somebody does not fall off its list because it has waited long.
+_FROM_THE_BEGINNING: Final = frozenset({Kind.EMERGENCIES, Kind.UNTAKEN})
 _MICROSECOND: Final = timedelta(microseconds=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -50,7 +52,8 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 class Asked:
     """A list, over since ≤ time < until.
 
-    Without `since`: the last 31 days; all emergencies; last month's samples. Without `until`: to now.
+    Without `since`: the last 31 days before its end; every emergency and every handoff that nobody took; the samples of
+    the month before. Without `until`: to now.
     """
 
     kind: Kind
@@ -61,9 +64,10 @@ class Asked:
     def begins(self, now: datetime) -> datetime:
         if self.since is not None:
             return self.since
-        if self.kind is Kind.EMERGENCIES:
+        if self.kind in _FROM_THE_BEGINNING:
             return _EPOCH
-        return _month(_month(now) - timedelta(days=1)) if self.kind is Kind.SAMPLES else now - _USUAL
+        until = self.until if self.until is not None else now
+        return _month(_month(until) - timedelta(days=1)) if self.kind is Kind.SAMPLES else until - _USUAL
 
     def period(self, now: datetime) -> Period:
         return Period(

@@ -145,12 +145,14 @@ def read_note(text):
         for line in trailer.removesuffix("\n").split("\n"):
             dash, name, material = line.split(" ")
             raw = exactly(material)
-            if dash != "—" or len(raw) < 5:
+            if dash != "—" or len(raw) < 5 or not name or re.search(r"[+\s]", name):
                 raise ValueError
             signatures.append((name, raw[:4], raw[4:]))
         if not separator or not trailer.endswith("\n") or re.search(r"[\x00-\x09\x0b-\x1f]", text):
             raise ValueError
-        if not re.fullmatch(r"0|[1-9][0-9]{0,15}", size, re.ASCII) or re.search(r"[+\s]|\A\Z", origin):
+        if not re.fullmatch(r"0|[1-9][0-9]{0,15}", size, re.ASCII) or int(size) >= 2**53:
+            raise ValueError
+        if re.search(r"[+\s]|\A\Z", origin):
             raise ValueError
         hashed = exactly(root)
         if len(hashed) != 32:
@@ -253,7 +255,7 @@ class Archive:
     def __init__(self, path):
         try:
             self.zip = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError):
+        except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError):
             raise Fault(INCOMPLETE, "not a readable zip") from None
         infos = self.zip.infolist()
         self.members = {info.filename: info for info in infos}

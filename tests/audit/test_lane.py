@@ -167,3 +167,12 @@ def test_a_run_of_entries_is_taken_as_its_entries_are_one_by_one(
             found[first + at] = take_one(by_runs, first + at)
     assert (found, by_runs.holes()) == (one_by_one, singly.holes())
     assert by_runs.newest_time == singly.newest_time
+
+
+@pytest.mark.parametrize("numbers", [(5, 6, 7, 5), (7, 5, 5), (5, 5)])
+def test_in_a_pruned_log_too_a_number_comes_once(numbers: tuple[int, ...]) -> None:
+    *before, again = numbers
+    continuity = Continuity(from_the_beginning=False)
+    for index, n in enumerate(before):
+        assert continuity.number_is_new("0" * 8, n, (), index, START)
+    assert not continuity.number_is_new("0" * 8, again, (), len(before), START)

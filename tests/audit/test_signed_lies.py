@@ -258,6 +258,29 @@ def test_a_number_that_is_used_next_is_declared_void_all_the_same(tmp_path: Path
     assert found(report) == (Verdict.INCONSISTENT, {CheckName.LANES}, 2)
 
 
+def test_a_number_that_was_declared_void_comes_once(tmp_path: Path) -> None:
+    """It came before the numbers that were waited for."""
+    numbers = [(1, ()), (2, ()), (7, (5,)), (5, ()), (3, ()), (4, ()), (6, ())]
+    raws = [
+        written(at, lane=LaneNumber(n=n, void=void, writer="0" * 8)) for at, (n, void) in enumerate(numbers)
+    ]
+    assert judged(tmp_path, bundle(raws, signed(heads_of(raws)[7]))).verdict is Verdict.VALID
+    raws.append(written(7, lane=LaneNumber(n=5, writer="0" * 8)))
+    report = judged(tmp_path, bundle(raws, signed(heads_of(raws)[8])))
+    assert found(report) == (Verdict.INCONSISTENT, {CheckName.LANES}, 7)
+
+
+# The form of what nobody signed
+
+
+@pytest.mark.parametrize("name", ["a+b", "", "a\u00a0b"])
+def test_a_signature_of_nobody_has_a_name_all_the_same(tmp_path: Path, name: str) -> None:
+    raws = journal_of(3)
+    note = signed(heads_of(raws)[3]) + f"— {name} AAAAAAA=\n"
+    assert judged(tmp_path, bundle(raws, note)).verdict is Verdict.INCONSISTENT
+    assert judged(tmp_path, bundle(raws, note.replace(f"— {name} ", "— a.b "))).verdict is Verdict.VALID
+
+
 # Keys
 
 

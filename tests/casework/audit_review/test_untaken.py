@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from casework.audit_review.findings import Asked
+from casework.audit_review.schemas import Kind
 from casework.handoffs.schemas import Urgency
 from casework.handoffs.untaken import DANGER_WITHIN, due_at
 from tests.casework.audit_review.test_standing_out import listed
@@ -54,3 +56,18 @@ async def test_a_handoff_that_nobody_took_is_shown_on_both_sides_and_the_answere
     centre.clock.offset += timedelta(days=3)
     assert len(await listed(centre, "untaken")) == 2
     assert await listed(centre, "untaken", "planning") == []
+    # Nor does what waits fall off the list because it has waited long.
+    centre.clock.offset += timedelta(days=40)
+    assert len(await listed(centre, "untaken")) == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "begins"),
+    [
+        (Kind.VOLUMES, MONDAY - timedelta(days=31)),
+        (Kind.SAMPLES, datetime(2026, 10, 1, tzinfo=UTC)),
+        (Kind.UNTAKEN, datetime(1970, 1, 1, tzinfo=UTC)),
+    ],
+)
+def test_a_period_without_a_beginning_is_counted_back_from_its_end(kind: Kind, begins: datetime) -> None:
+    assert Asked(kind, until=MONDAY).begins(MONDAY + timedelta(days=300)) == begins
