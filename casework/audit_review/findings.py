@@ -52,8 +52,8 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 class Asked:
     """A list, over since ≤ time < until.
 
-    Without `since`: the last 31 days before its end; every emergency and every handoff that nobody took; the samples of
-    the month before. Without `until`: to now.
+    Without `since`: the 31 days before its end; every emergency and every handoff that nobody took; the samples
+    of the month before. Without `until`: to now.
     """
 
     kind: Kind
