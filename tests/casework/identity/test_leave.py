@@ -203,14 +203,15 @@ async def test_cases_of_who_is_away_and_nobody_else_are_to_be_covered(centre: Ce
 async def test_what_is_to_be_covered_is_shown_to_who_assigns_and_journaled(centre: Centre) -> None:
     case = await open_case(await centre.sign_in(LOGIN))
     await send_away(centre)
-    for login in ("avec.reception", "avec.custodian", "avec.auditor"):
+    for login in ("avec.custodian", "avec.auditor"):
         await (await centre.sign_in(login)).refused("GET", "/reassignments", 403, "forbidden")
-    # Who assigns in another organisation is shown nothing of this one.
-    assert (await (await centre.sign_in("cidff.supervisor")).get("/reassignments"))["items"] == []
+    # Nor who assigns in another organisation, nor the front desk, which may where it is named on a restricted case.
+    for login in ("cidff.supervisor", "avec.reception"):
+        assert (await (await centre.sign_in(login)).get("/reassignments"))["items"] == []
     shown = (await (await centre.sign_in("avec.supervisor")).get("/reassignments"))["items"]
     assert [item["case_id"] for item in shown] == [case]
-    (entry,) = await centre.journal("avec", action="case.to_cover")
-    assert (entry["entry"]["count"], len(entry["entry"]["subjects"])) == (1, 1)
+    read = [found["entry"] for found in await centre.journal("avec", action="case.to_cover")]
+    assert sorted((entry["count"], len(entry["subjects"])) for entry in read) == [(0, 0), (1, 1)]
 
 
 async def test_a_restricted_case_is_shown_as_to_be_covered_to_who_is_named_alone(centre: Centre) -> None:
