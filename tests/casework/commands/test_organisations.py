@@ -185,6 +185,8 @@ def test_a_card_older_than_the_one_accepted_is_refused(founded: Place) -> None:
         "cidff.new",
         "--role",
         "dpo",
+        "--secrecy-basis",
+        "mission",
         "--custodian",
         "cidff.custodian",
         "--passwords",
