@@ -6,10 +6,13 @@ import os
 import platform
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from bench import blocks, deciding, verifying, writing
 from bench.actions import ACTIONS, Asker
@@ -80,59 +83,59 @@ def main() -> None:
 
 
 def measure_verifying() -> None:
-    """Measure the verification of a long journal, and put it between its own markers into README."""
+    """Measure the verification of a long journal."""
     found = verifying.measure(_machine(""), datetime.now(UTC))
-    print(verifying.section(found))
-    VERIFYING.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
-    README.write_text(insert(README.read_text("utf-8"), verifying.section(found), verifying.MARKERS), "utf-8")
+    _keep(found, verifying.section(found), VERIFYING, verifying.MARKERS)
 
 
 def measure_writing() -> None:
-    """Measure writing to the journal, and put it between its own markers into README."""
-    binaries = find_binaries()
-    if binaries is None:
-        print("SKIPPED, NOT MEASURED: PostgreSQL, of which no binaries were found", flush=True)
-        return
-    folder = Path(tempfile.mkdtemp(prefix="casework-bench-"))
-    folder.chmod(0o711)
-    cluster = Cluster(binaries, folder)
-    try:
-        machine = _machine("PostgreSQL " + cluster.sql("SHOW server_version").split()[0])
-        found = asyncio.run(writing.measure(cluster, folder, machine, datetime.now(UTC)))
-    finally:
-        cluster.stop()
-        shutil.rmtree(folder)
-    print(writing.section(found))
-    WRITING.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
-    README.write_text(insert(README.read_text("utf-8"), writing.section(found), writing.MARKERS), "utf-8")
+    """Measure writing to the journal."""
+    with _cluster() as on:
+        if on is not None:
+            cluster, folder, machine = on
+            found = asyncio.run(writing.measure(cluster, folder, machine, datetime.now(UTC)))
+            _keep(found, writing.section(found), WRITING, writing.MARKERS)
 
 
 def measure_deciding() -> None:
-    """Measure decisions and lists of a million cases, and put them between their own markers into README."""
-    binaries = find_binaries()
-    if binaries is None:
-        print("SKIPPED, NOT MEASURED: PostgreSQL, of which no binaries were found", flush=True)
-        return
-    folder = Path(tempfile.mkdtemp(prefix="casework-bench-"))
-    folder.chmod(0o711)
-    cluster = Cluster(binaries, folder)
-    try:
-        machine = _machine("PostgreSQL " + cluster.sql("SHOW server_version").split()[0])
-        found = deciding.measure(cluster, machine)
-    finally:
-        cluster.stop()
-        shutil.rmtree(folder)
-    print(deciding.section(found))
-    DECIDING.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
-    README.write_text(insert(README.read_text("utf-8"), deciding.section(found), deciding.MARKERS), "utf-8")
+    """Measure decisions and lists of a million cases."""
+    with _cluster() as on:
+        if on is not None:
+            cluster, _, machine = on
+            found = deciding.measure(cluster, machine)
+            _keep(found, deciding.section(found), DECIDING, deciding.MARKERS)
 
 
 def measure_blocks() -> None:
-    """Measure the building blocks, and put them between their own markers into README."""
+    """Measure the building blocks."""
     found = blocks.measure(_machine(""))
-    print(blocks.section(found))
-    BLOCKS.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
-    README.write_text(insert(README.read_text("utf-8"), blocks.section(found), blocks.MARKERS), "utf-8")
+    _keep(found, blocks.section(found), BLOCKS, blocks.MARKERS)
+
+
+@contextmanager
+def _cluster() -> Iterator[tuple[Cluster, Path, Machine] | None]:
+    """A PostgreSQL of its own, with its folder; None, said aloud, where there are no binaries."""
+    binaries = find_binaries()
+    if binaries is None:
+        print("SKIPPED, NOT MEASURED: PostgreSQL, of which no binaries were found", flush=True)
+        yield None
+        return
+    folder = Path(tempfile.mkdtemp(prefix="casework-bench-"))
+    # The database server runs as somebody else and must reach its own folder below.
+    folder.chmod(0o711)
+    cluster = Cluster(binaries, folder)
+    try:
+        yield cluster, folder, _machine("PostgreSQL " + cluster.sql("SHOW server_version").split()[0])
+    finally:
+        cluster.stop()
+        shutil.rmtree(folder)
+
+
+def _keep(found: Struct, section: str, path: Path, markers: tuple[str, str]) -> None:
+    """Show what was measured, keep its figures, and put its section between its own markers into README."""
+    print(section)
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
+    README.write_text(insert(README.read_text("utf-8"), section, markers), "utf-8")
 
 
 def run(folder: Path, scale: Scale) -> Results:
