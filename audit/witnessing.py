@@ -42,13 +42,9 @@ class RolledUpHead:
         receipt = Receipt.parse(proof)
         note = parse_checkpoint(receipt.note)
         rollup = note.checkpoint
-        deployment, _, last = unmarked(rollup.origin).rpartition("/")
         mine = unmarked(origin)
-        if (
-            last != ROLLUP
-            or deployment not in {mine, mine.rpartition("/")[0]}
-            or unmarked(head.origin) != mine
-        ):
+        rollups = {f"{deployment}/{ROLLUP}" for deployment in (mine, mine.rpartition("/")[0])}
+        if unmarked(rollup.origin) not in rollups or unmarked(head.origin) != mine:
             raise ProofRefused("another log, or the roll-up of another deployment")
         verify_inclusion(receipt.index, rollup.size, leaf_hash(leaf.encode()), receipt.proof, rollup.root)
         return RolledUpHead(head, note)

@@ -3,6 +3,7 @@
 Both verifiers are asked each time.
 """
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,18 +16,20 @@ from audit.checkpoint import Checkpoint, NoteSigner, sign_checkpoint
 from audit.entry import Basis, Entry, LaneNumber, Row, Subject
 from audit.incarnation import marked
 from audit.layout import tile_path, upper_tiles
-from audit.tree import Frontier, leaf_hash
+from audit.receipt import Receipt
+from audit.tree import Frontier, leaf_hash, node_hash
 from audit.verdict import CheckName, Report, Verdict
 from audit.verifier import Trust, verify_bundle
 from tests.audit import second
 from tests.audit.journal import ORIGIN, START, Key, make_entry, new_id, verify
 from tests.audit.test_verifier import failed
-from tests.audit.test_verifier_testimony import ASKED, rolled_up
+from tests.audit.test_verifier_testimony import ASKED, ROLLUP, rolled_up
 
 SIGNER = NoteSigner(ORIGIN, Key(1))
 NEW = NoteSigner(ORIGIN, Key(2))
 NEXT = marked("casework.test", "20261122201500") + "/journal/avec"
 OTHER = "casework.test/journal/cidff"
+HASH = b"h" * 32
 
 
 def written(at: int, **changes: Any) -> bytes:
@@ -279,6 +282,49 @@ def test_a_signature_of_nobody_has_a_name_all_the_same(tmp_path: Path, name: str
     note = signed(heads_of(raws)[3]) + f"— {name} AAAAAAA=\n"
     assert judged(tmp_path, bundle(raws, note)).verdict is Verdict.INCONSISTENT
     assert judged(tmp_path, bundle(raws, note.replace(f"— {name} ", "— a.b "))).verdict is Verdict.VALID
+
+
+def test_a_roll_up_has_the_name_of_a_deployments_whoever_asked_for_it(tmp_path: Path) -> None:
+    """Of the deployment's own log, whose name has no slash."""
+    name = "casework.test"
+    raws = [written(at, log=name) for at in range(3)]
+    heads = [replace(head, origin=name) for head in heads_of(raws)]
+    content = bundle(raws, signed(heads[3]))
+    for rollup, verdict in ((f"{name}/rollup", Verdict.VALID), ("rollup", Verdict.INCONSISTENT)):
+        both = {**content, **rolled_up(heads[2], origin=rollup)}
+        assert judged(tmp_path, both, keys=(NoteSigner(name, Key(1)).key,)).verdict is verdict
+
+
+def test_a_tree_larger_than_any_number_of_the_journal_is_refused(tmp_path: Path) -> None:
+    raws = journal_of(3)
+    heads = heads_of(raws)
+    for height, verdict in ((52, Verdict.VALID), (53, Verdict.INCONSISTENT)):
+        leaf = heads[2].text.encode()
+        proof, root = tuple([HASH] * height), leaf_hash(leaf)
+        for sibling in proof:
+            root = node_hash(root, sibling)
+        # Nobody signed it, and nobody was asked for a signature.
+        note = f"{ROLLUP.name}\n{2**height}\n{b64encode(root).decode()}\n\n— a.b AAAAAAA=\n"
+        member = str(Receipt(0, proof, note)).encode()
+        content = {**bundle(raws, signed(heads[3])), "rollup/leaf": leaf, "rollup/proof": member}
+        assert judged(tmp_path, content).verdict is verdict
+
+
+@pytest.mark.parametrize(("at", "value"), [(6, 99), (8, 0x800)])
+def test_an_archive_that_no_reader_reads_is_incomplete_for_both(tmp_path: Path, at: int, value: int) -> None:
+    """A version that nobody has written yet; and a name that is said to be UTF-8, and is not."""
+    path = tmp_path / "journal.zip"
+    with ZipFile(path, "w") as file:
+        file.writestr("checkpoint", b"")
+    raw = bytearray(path.read_bytes())
+    entry = raw.index(b"PK\x01\x02")
+    raw[entry + at : entry + at + 2] = value.to_bytes(2, "little")
+    raw[entry + 46] = 0xFF
+    path.write_bytes(raw)
+    trust = Trust(keys=(SIGNER.key,))
+    report = verify_bundle(path, trust, verify)
+    assert report.verdict is Verdict.INCOMPLETE
+    assert second.exit_code(path, trust) == report.exit_code
 
 
 # Keys
