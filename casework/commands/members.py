@@ -46,6 +46,17 @@ _SECRECY = click.option(
     required=True,
     help="Ce sur quoi repose son secret professionnel : sa profession, sa mission ou son contrat.",
 )
+_SIGNS = click.option("--custodian", type=Login(), required=True, help="La gestionnaire des clés qui signe.")
+_HOLDERS = click.option(
+    "--holder",
+    "holders",
+    type=Login(),
+    multiple=True,
+    help="Une détentrice qui renouvelle les clés qu’elle a ; à répéter.",
+)
+_PASSWORDS = click.option(
+    "--passwords", type=click.Path(exists=True, dir_okay=False, path_type=Path), help=PASSWORDS_HELP
+)
 
 
 @member.command(
@@ -53,14 +64,8 @@ _SECRECY = click.option(
 )
 @click.argument("org")
 @click.argument("login", type=Login())
-@click.option("--role", type=click.Choice([str(role) for role in Role]), required=True, help="Son rôle.")
-@click.option(
-    "--profession",
-    "professions",
-    type=click.Choice([str(profession) for profession in Profession]),
-    multiple=True,
-    help="Une de ses professions ; à répéter.",
-)
+@_ROLE
+@_PROFESSIONS
 @_SECRECY
 @click.option("--custodian", type=Login(), required=True, help="La gestionnaire des clés qui certifie.")
 @click.option(
@@ -99,19 +104,9 @@ def add(
 )
 @click.argument("org")
 @click.argument("login", type=Login())
-@click.option("--custodian", type=Login(), required=True, help="La gestionnaire des clés qui signe.")
-@click.option(
-    "--holder",
-    "holders",
-    type=Login(),
-    multiple=True,
-    help="Une détentrice qui renouvelle les clés qu’elle a ; à répéter.",
-)
-@click.option(
-    "--passwords",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help=PASSWORDS_HELP,
-)
+@_SIGNS
+@_HOLDERS
+@_PASSWORDS
 def remove(org: str, login: str, custodian: str, holders: tuple[str, ...], passwords: Path | None) -> None:
     if login in {custodian, *holders}:
         raise CommandRefused("LOGIN : la personne à retirer ne signe pas elle-même.")
@@ -137,17 +132,9 @@ def remove(org: str, login: str, custodian: str, holders: tuple[str, ...], passw
 @_ROLE
 @_PROFESSIONS
 @_SECRECY
-@click.option("--custodian", type=Login(), required=True, help="La gestionnaire des clés qui signe.")
-@click.option(
-    "--holder",
-    "holders",
-    type=Login(),
-    multiple=True,
-    help="Une détentrice qui renouvelle les clés qu’elle a ; à répéter.",
-)
-@click.option(
-    "--passwords", type=click.Path(exists=True, dir_okay=False, path_type=Path), help=PASSWORDS_HELP
-)
+@_SIGNS
+@_HOLDERS
+@_PASSWORDS
 def change(
     org: str,
     login: str,
