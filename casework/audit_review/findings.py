@@ -45,7 +45,9 @@ _USUAL: Final = timedelta(days=31)
 # What waits for somebody does not fall off its list because it has waited long.
 _FROM_THE_BEGINNING: Final = frozenset({Kind.EMERGENCIES, Kind.UNTAKEN})
 _MICROSECOND: Final = timedelta(microseconds=1)
+# No entry is older, and none is ever later.
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +65,17 @@ class Asked:
 
     def begins(self, now: datetime) -> datetime:
         if self.since is not None:
-            return self.since
+            return _counted(self.since)
         if self.kind in _FROM_THE_BEGINNING:
             return _EPOCH
-        until = self.until if self.until is not None else now
+        until = self._ends(now)
         return _month(_month(until) - timedelta(days=1)) if self.kind is Kind.SAMPLES else until - _USUAL
 
     def period(self, now: datetime) -> Period:
-        return Period(
-            since=microseconds(self.begins(now)),
-            until=microseconds(self.until if self.until is not None else now),
-        )
+        return Period(since=microseconds(self.begins(now)), until=microseconds(self._ends(now)))
+
+    def _ends(self, now: datetime) -> datetime:
+        return _counted(self.until) if self.until is not None else now
 
 
 def list_findings(act: Act, asked: Asked, cursor: int | None, limit: int) -> FindingPage:
@@ -258,6 +260,11 @@ def _views(
 
 def _due_at(spot: Spot) -> datetime:
     return datetime.fromtimestamp(spot.time / 1_000_000, UTC) + EMERGENCY_DUE
+
+
+def _counted(moment: datetime) -> datetime:
+    """The moment, or the nearest from which months and days can be counted in any zone."""
+    return min(max(moment, _EPOCH), _LATEST)
 
 
 def _month(moment: datetime) -> datetime:

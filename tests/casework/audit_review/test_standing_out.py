@@ -8,6 +8,7 @@ import pytest
 
 from casework.audit_review.findings import DENIALS, DENIALS_WITHIN, EMERGENCY_DUE, SAMPLE
 from casework.audit_review.out_of_hours import PARIS, is_open
+from casework.audit_review.schemas import Kind
 from casework.audit_review.volumes import AT_LEAST
 from tests.casework.audit_review.test_alarms import did
 from tests.casework.audit_review.test_ledger import FOR_HER
@@ -224,3 +225,20 @@ async def test_what_leaves_as_a_file_is_shown_and_what_is_read_is_not(centre: Ce
     assert [item["entry"]["action"] for item in found] == actions
     assert found[-1]["case_id"] == case
     assert await listed(centre, "exports", "cidff") == []
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        {"from": "0001-01-01T00:00:00+14:00"},
+        {"to": "9999-12-31T23:59:59-12:00"},
+        {"to": "0001-01-01T00:00:00+14:00"},
+    ],
+)
+async def test_a_period_at_the_end_of_the_calendar_is_an_empty_one_or_everything(
+    centre: Centre, bounds: dict[str, str]
+) -> None:
+    for kind in ("samples", "volumes", "hours"):
+        await listed(centre, kind, **bounds)
+    auditor = await centre.sign_in("avec.auditor")
+    assert len((await auditor.get("/journal/coverage", params=bounds))["items"]) == len(Kind)
