@@ -43,7 +43,12 @@ def list_to_cover(act: Act, after: UUID | None) -> CasesToCover:
     assigned: dict[UUID, list[AbsentMember]] = {case: [] for case in cases}
     for row in act.unit.connection.execute(
         select(assignment.c.case_id, assignment.c.member_id)
-        .where(assignment.c.org_id == act.org_id, assignment.c.case_id.in_(cases))
+        .where(
+            assignment.c.org_id == act.org_id,
+            assignment.c.case_id.in_(cases),
+            # On PostgreSQL somebody who is there may have been assigned between the two statements.
+            assignment.c.member_id.in_(absent),
+        )
         .order_by(assignment.c.member_id)
     ):
         assigned[row.case_id].append(AbsentMember(row.member_id, absent[row.member_id]))

@@ -155,17 +155,18 @@ class KeyAct:
         """The memberships of a person that may do this.
 
         Raises:
-            KeyActRefused: she is on leave; the password is not hers; or she has not accepted the charter, in any of
+            KeyActRefused: the password is not hers; she is on leave; or she has not accepted the charter, in any of
                 her roles.
             DirectoryRefused: she has seen a newer directory than the database's.
 
         """
-        if is_away(opened.account.row, self.unit.now):
-            raise KeyActRefused(KeyActFault.ON_LEAVE, opened.login)
         try:
             unlocked = unlock(self.deployment.peppers, opened.account, opened.stretched)
         except PasswordRefused:
             raise KeyActRefused(KeyActFault.WRONG_PASSWORD, opened.login) from None
+        # As at sign-in: nobody else is told that she is away.
+        if is_away(opened.account.row, self.unit.now):
+            raise KeyActRefused(KeyActFault.ON_LEAVE, opened.login)
         for member in unlocked:
             self.directory.require_floor(member.floor)
         activated = [member for member in unlocked if self.directory.has_accepted(member.id.bytes)]

@@ -165,9 +165,14 @@ async def test_who_is_on_leave_signs_nothing_at_the_terminal(centre: Centre) -> 
     async with another_process(centre) as other:
         with pytest.raises(KeyActRefused) as refused:
             await rotate(other, "avec", [Credentials(LOGIN, PASSWORD)])
-    assert refused.value.fault is KeyActFault.ON_LEAVE
+        # Who does not know her password is not told that she is away.
+        with pytest.raises(KeyActRefused) as guessed:
+            await rotate(other, "avec", [Credentials(LOGIN, "un-autre-mot-de-passe-42")])
+    faults = (refused.value.fault, guessed.value.fault)
+    assert faults == (KeyActFault.ON_LEAVE, KeyActFault.WRONG_PASSWORD)
     denied = await centre.journal("avec", action="key.rotate")
-    assert [(item["outcome"], item["entry"]["reason"]) for item in denied] == [("denied", "on_leave")]
+    reasons = [(item["outcome"], item["entry"]["reason"]) for item in denied]
+    assert reasons == [("denied", "wrong_password"), ("denied", "on_leave")]
 
 
 async def test_cases_of_who_is_away_and_nobody_else_are_to_be_covered(centre: Centre) -> None:
