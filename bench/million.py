@@ -69,8 +69,8 @@ def _statements(cases: int) -> list[str]:
         f" WHERE n IN ({mine // 5}, {mine // 3}, {mine // 2})",
         f"INSERT INTO case_team (org_id, case_id, team_id)"
         f" SELECT '{BIG}', {_CASE_ID}, {hashed_team} {big} WHERE n % 3 = 0",
-        f"INSERT INTO case_conflict (org_id, case_id, member_id, since)"
-        f" SELECT '{BIG}', {_CASE_ID}, {worker}, now() {big} WHERE n % 500 = 3",
+        f"INSERT INTO case_conflict (org_id, case_id, member_id, conflict_id, of_group, since)"
+        f" SELECT '{BIG}', {_CASE_ID}, {worker}, '{BIG}', 'identity', now() {big} WHERE n % 500 = 3",
         f"INSERT INTO break_glass (org_id, id, case_id, member_id, expires_at)"
         f" SELECT '{BIG}', {_CASE_ID}, {_CASE_ID}, {worker}, now() + '1 day' {big} WHERE n % 10000 = 9",
         "INSERT INTO case_group (org_id, case_id, compartment, id, dek, dek_generation, version, frame)"

@@ -14,7 +14,7 @@ import msgspec
 import structlog
 from sqlalchemy import select, update
 
-from casework import candidates, case_queries, packets, rekeying, relations, restrictions
+from casework import candidates, case_queries, conflicts, packets, rekeying, relations, restrictions
 from casework.act import Act, refusal
 from casework.alerts import AlertKind, alert
 from casework.case_queries import COUNT_CAP
@@ -214,10 +214,9 @@ class Access:
             for group, key in keys.items()
             if contents
         }
-        if contents:
-            relations.catch_up(
-                self._act, loaded, keys, partial(self._open_group, loaded, names_civil_status=True)
-            )
+        relations.catch_up(
+            self._act, loaded, keys, partial(self._open_group, loaded, names_civil_status=True)
+        )
         withheld = tuple(group for group in Group if group not in keys)
         return OpenedCase(loaded, opened, withheld, self._act, keys)
 
@@ -238,6 +237,7 @@ class Access:
         shreds = act.deployment.shreds.of(act.org_id, [row.id for row in shown], (PSEUDONYM, Group.IDENTITY))
         renewed = [row for row in shown if row.half != 1]
         closed = restrictions.lay_open(act, renewed, shreds) if renewed else frozenset()
+        closed |= conflicts.not_compared(act, shown)
         readable = [row.id not in closed and self._shows_identity(row) for row in shown]
         act.unit.touched()
         act.record(

@@ -258,6 +258,8 @@ def record_denial(deployment: Deployment, unit: UnitOfWork, identity: Identity, 
         ),
         drop,
     )
+    if refused.leaves is not None:
+        refused.leaves(unit)
 
 
 def record_damage(deployment: Deployment, unit: UnitOfWork, identity: Identity) -> None:

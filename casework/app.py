@@ -10,6 +10,7 @@ from litestar.types import ControllerRouterHandler
 
 from casework.audit_review.ledger_routes import ROUTES as LEDGER
 from casework.audit_review.routes import ROUTES as AUDIT_REVIEW
+from casework.cases.conflict_routes import ROUTES as CONFLICTS
 from casework.cases.declaration_routes import ROUTES as DECLARATION
 from casework.cases.restriction_routes import ROUTES as RESTRICTION
 from casework.cases.routes import ROUTES as CASES
@@ -46,6 +47,7 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     *CASES,
     *RESTRICTION,
     *DECLARATION,
+    *CONFLICTS,
     *FOLLOW_UPS,
     *DRAFTS,
     *HANDOFFS,

@@ -20,6 +20,7 @@ from casework.alerts import AlertKind, alert
 from casework.cases.tables import case_file, case_group
 from casework.column_types import Id, raw_id
 from casework.columns import Column
+from casework.conflicts import has_declared
 from casework.errors import NotNow
 from casework.facts import MEMBER, NOW, case_facts, matches_any
 from casework.restrictions import Numbered, named_parts, renewed_halves
@@ -55,6 +56,8 @@ class Searcher:
     decision: Decision
     states: Mapping[Group, frozenset[int]]
     keks: Mapping[Group, Mapping[int, Kek]] = field(repr=False)
+    # Who declared a conflict of interest is not shown what nobody compared yet.
+    compared_alone: bool
     # Of each restricted case that she is named for.
     named: Mapping[UUID, Secret] = field(repr=False)
 
@@ -88,6 +91,7 @@ def searcher_of(act: Act, groups: Sequence[Group]) -> Searcher:
         decision,
         {group: listed & act.engine.allowed_states(act.asker, READ[group], act.context) for group in groups},
         {group: act.keyring.newest_keks_of(group) for group in groups},
+        has_declared(act),
         named_parts(act),
     )
 
@@ -118,9 +122,11 @@ def read_candidates(
         "limit": MOST_CANDIDATES + 1,
     }
     if among is None:
-        rows = _every(cubes, connection.dialect.name).rows(connection, values)
+        rows = _every(cubes, connection.dialect.name, searcher.compared_alone).rows(connection, values)
     else:
-        chosen = _stored(cubes, connection.dialect.name).where(case_file.c.id.in_(among))
+        chosen = _stored(cubes, connection.dialect.name, searcher.compared_alone).where(
+            case_file.c.id.in_(among)
+        )
         rows = list(connection.execute(chosen, values).all())
     if len(rows) > MOST_CANDIDATES:
         title = "Trop de dossiers pour une recherche par nom."
@@ -206,13 +212,13 @@ def _first_halves(
 
 
 @lru_cache(maxsize=256)
-def _every(cubes: tuple[Cube, ...], dialect: str) -> HotStatement:
-    return HotStatement(_stored(cubes, dialect))
+def _every(cubes: tuple[Cube, ...], dialect: str, compared_alone: bool) -> HotStatement:
+    return HotStatement(_stored(cubes, dialect, compared_alone))
 
 
-def _stored(cubes: tuple[Cube, ...], dialect: str) -> Select[Any]:
+def _stored(cubes: tuple[Cube, ...], dialect: str, compared_alone: bool) -> Select[Any]:
     """A group of every case in one of the cubes. Values: org, member, now, group, limit."""
-    return (
+    every = (
         select(
             raw_id(case_group.c.case_id, dialect).label("case_id"),
             raw_id(case_group.c.id, dialect).label("row"),
@@ -237,6 +243,7 @@ def _stored(cubes: tuple[Cube, ...], dialect: str) -> Select[Any]:
         )
         .limit(bindparam("limit", type_=Integer))
     )
+    return every.where(case_group.c.compared == case_group.c.version) if compared_alone else every
 
 
 @lru_cache(maxsize=256)

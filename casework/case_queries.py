@@ -65,7 +65,7 @@ LOAD = HotStatement(
         case_group.c.version,
         case_group.c.frame,
         case_group.c.legal_name,
-        case_group.c.related,
+        case_group.c.compared,
         case_group.c.arrival,
     ).join_from(
         _CASE_ROW, case_group, and_(case_group.c.org_id == _ORG, case_group.c.case_id == _CASE_ROW.c.case_id)
@@ -77,9 +77,12 @@ FACTS = HotStatement(
     select(case_file.c.status, *_FACT_COLUMNS).where(case_file.c.org_id == _ORG, case_file.c.id == _CASE)
 )
 
-# Values: org, case. A statement of its own: what is read after it cannot be older than the lock.
+# Values: org, case. A statement of its own: what is read after it cannot be older than the lock. It lets rows be
+# written that refer to the case: a declared conflict's, by who holds what whoever changes the case may wait for.
 LOCK = HotStatement(
-    select(case_file.c.id).where(case_file.c.org_id == _ORG, case_file.c.id == _CASE).with_for_update()
+    select(case_file.c.id)
+    .where(case_file.c.org_id == _ORG, case_file.c.id == _CASE)
+    .with_for_update(key_share=True)
 )
 
 
@@ -128,6 +131,7 @@ def _page_of(
             case_group.c.half,
             case_group.c.frame,
             case_group.c.version,
+            case_group.c.compared,
         )
         .select_from(join(join(page_ids, case_file, its_case), case_group, its_identity))
         .order_by(page_ids.c.id.desc())

@@ -3,7 +3,7 @@
 A message names the field and the rule, never the value that was sent.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -129,7 +129,10 @@ class PreconditionFailed(Problem):
 
 
 class Refusal(Problem):
-    """An act that was refused by policy or by absence. It is journaled as a denial, in its own transaction."""
+    """An act that was refused by policy or by absence. It is journaled as a denial, in its own transaction.
+
+    `leaves` is done in that transaction, whose unit of work it is given: what was found out and must stay.
+    """
 
     def __init__(
         self,
@@ -139,8 +142,10 @@ class Refusal(Problem):
         policies: Sequence[str] = (),
         tried: Mapping[str, str] | None = None,
         extra: Mapping[str, Any] | None = None,
+        leaves: Callable[[Any], None] | None = None,
     ) -> None:
         super().__init__(extra=extra)
+        self.leaves = leaves
         self.action = action
         self.reason = reason
         self.policies = tuple(policies)

@@ -17,9 +17,16 @@ import msgspec
 from sqlalchemy import Row, Table, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from casework import conflicts
 from casework.act import Act
 from casework.candidates import every_pseudonym
-from casework.cases.resemblance import of_contact, of_identity
+from casework.cases.resemblance import (
+    Values,
+    conflicts_of_contact,
+    conflicts_of_identity,
+    of_contact,
+    of_identity,
+)
 from casework.cases.tables import case_conflict, case_group, case_relation
 from casework.column_types import Sealed
 from casework.columns import Column
@@ -48,9 +55,8 @@ from crypto.secret import Secret
 from policies.grants import INDEX
 from policies.vocabulary import Group
 
-Values = Sequence[tuple[Trait, str]]
-
 _COMPARED = {Group.IDENTITY: of_identity, Group.CONTACT: of_contact}
+_CONFLICTS = {Group.IDENTITY: conflicts_of_identity, Group.CONTACT: conflicts_of_contact}
 RELATED = frozenset(_COMPARED)
 """The groups of which something is compared."""
 # So much of a value counts, in whatever script: what waits for a holder of `index` has one size.
@@ -97,14 +103,24 @@ def catch_up(
     """Make the marks of groups that were written by somebody who could not, as far as the session has their keys.
 
     `open_group` gives a group's content with the civil status, whatever the policies say: nobody is shown it.
+
+    Raises:
+        NotFound: it is the case of a person with whom the asker declared a conflict of interest; or she declared
+            one and holds no `index`, so that nobody can tell.
+
     """
-    rows = {group: loaded.groups[group] for group in RELATED & keys.keys()}
-    behind = [group for group, row in rows.items() if row.frame is not None and row.related != row.version]
-    if not behind or not act.keyring.holds(INDEX):
+    # In one order: of two who open a case at once, neither holds what the other waits for.
+    rows = {group: loaded.groups[group] for group in sorted(RELATED & keys.keys())}
+    behind = [group for group, row in rows.items() if row.frame is not None and row.compared != row.version]
+    if not behind:
+        return
+    if not act.keyring.holds(INDEX):
+        conflicts.require_nothing_declared(act, loaded.id)
         return
     for group in behind:
         row, content = rows[group], open_group(group, keys[group])
         relate(act, loaded.id, loaded.pseudonym, (row.id, row.version), group, content)
+    conflicts.require_none(act, loaded.id)
 
 
 def relate(
@@ -117,24 +133,28 @@ def relate(
 ) -> None:
     """Make the marks of what was written of a group: of its row and version, under the person's pseudonym.
 
+    Whoever declared a conflict of interest with the person is shut out from now on.
+
     Where the session holds no `index`, or nothing of the group is compared, it does nothing.
     """
     if group not in RELATED:
         return
-    key = _key(act)
+    key = held_key(act)
     if key is None:
         return
     row, version = written
     tokens = [token for _, token in _tokens(act, key, _COMPARED[group](content))]
     place = Column.CASE_RELATION.place(act.org_id, row, version)
     sealed = Sealed(seal_to_drop(act.drop(JOURNAL), place, encode_marks(tokens, person)))
-    _put(
-        act, case_relation, {"org_id": act.org_id, "case_id": case_id, "of_group": group}, {"sealed": sealed}
-    )
+    matching = conflicts.Written(act, key, _CONFLICTS[group](content))
+    this = {"org_id": act.org_id, "case_id": case_id, "of_group": group}
+    # Its row first: of two who open the case at once the second waits here, and then sees what the first found.
+    _put(act, case_relation, this, {"sealed": sealed, "matched": matching.marks(person)})
+    matching.close(case_id, group)
     act.unit.connection.execute(
         update(case_group)
         .where(case_group.c.org_id == act.org_id, case_group.c.id == row)
-        .values(related=version)
+        .values(related=version, compared=version)
     )
     _take_in_declarations(act, key)
 
@@ -143,7 +163,7 @@ def declare(act: Act, values: Values) -> Declared:
     """Replace what the asker declared about herself by these values; nothing but tokens of them is kept."""
     known = find_declaration(act)
     version = known.version + 1 if known is not None else 1
-    key = _key(act)
+    key = held_key(act)
     account, now = act.session.account_id, act.unit.now
     kept: dict[str, Any] = {"tokens": None, "waiting": None, "version": version, "declared_at": now}
     if key is not None:
@@ -215,12 +235,17 @@ def _shared(
     return relations
 
 
-def _key(act: Act) -> Secret | None:
-    """The organisation's relation key, made by the first who needs it; None where the session may not have it."""
+def held_key(act: Act, *, alone: bool = False) -> Secret | None:
+    """The organisation's relation key, made by the first who needs it; None where the session may not have it.
+
+    Until the unit ends nobody has it `alone`, or nobody else: of a declared conflict and a case that are written at
+    once, one sees the other.
+    """
     kek = act.keyring.current_kek(INDEX)
     if kek is None:
         return None
     found = select(relation_key.c.wrapped).where(relation_key.c.org_id == act.org_id)
+    found = found.with_for_update(read=not alone)
     wrapped: Sealed | None = act.unit.connection.execute(found).scalar_one_or_none()
     if wrapped is None:
         made = Sealed(wrap_relation_key(kek, Secret.random()))

@@ -31,6 +31,7 @@ from sqlalchemy import (
     or_,
     select,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import SingletonThreadPool
@@ -65,6 +66,8 @@ erased_mark = Table(
 )
 
 PSEUDONYM = "pseudonym"
+# The half of an organisation's match key: its owner is the organisation.
+MATCH = "match"
 # How long a copy of the store may be kept: after it an erasure has reached the last of them.
 COPIES_KEPT = timedelta(days=30)
 # How many owners one statement names.
@@ -132,6 +135,18 @@ class ShredStore:
         ]
         with self._engine.begin() as connection:
             connection.execute(insert(shred), rows)
+
+    def one(self, org_id: UUID, owner: UUID, purpose: str, made: bytes) -> bytes:
+        """The half of an owner for a purpose; where there is none yet, the one that is given, durably."""
+        known = self.of(org_id, [owner], (purpose,))
+        if known:
+            return known[owner, purpose]
+        insert_one = (sqlite if self._async is None else postgresql).insert(shred)
+        row = {"org_id": org_id, "owner_id": owner, "purpose": purpose, "part": made}
+        with self._engine.begin() as connection:
+            # Of two who give one at once, both use the one that came first.
+            connection.execute(insert_one.values(row).on_conflict_do_nothing())
+        return self.of(org_id, [owner], (purpose,))[owner, purpose]
 
     def renew(self, org_id: UUID, owner: UUID, parts: Mapping[str, bytes]) -> None:
         """As `add`, of one owner; what a unit that then failed left under the same purposes is replaced."""

@@ -28,6 +28,7 @@ SLOTS = 32
 _WRAP_LABEL = b"csm/rel1"
 _TOKEN_LABEL = b"csm/relation-token/v1"
 _MARK_LABEL = b"csm/relation-mark/v1"
+_MATCH_LABEL = b"csm/match-key/v1"
 _MARK_SIZE = 16
 _TOKEN_SLOT = 1 + HASH_SIZE
 
@@ -80,6 +81,14 @@ def relation_mark(token: bytes, person: bytes) -> bytes:
     """
     message = pae(_MARK_LABEL, exactly(person, HASH_SIZE))
     return digest(exactly(token, HASH_SIZE), message, "sha256")[:_MARK_SIZE]
+
+
+def match_key(key: Secret, half: bytes) -> Secret:
+    """Return HMAC-SHA-256(relation key, PAE("csm/match-key/v1", half)): the key that conflicts are matched with.
+
+    Tokens and marks that are made with it tell nothing to whoever lacks the half, which is in no database.
+    """
+    return Secret(digest(key.reveal(), pae(_MATCH_LABEL, exactly(half, HASH_SIZE)), "sha256"))
 
 
 def encode_tokens(tokens: Iterable[tuple[Trait, bytes]]) -> bytes:

@@ -4,11 +4,11 @@ from msgspec import UNSET
 
 from casework.act import Act
 from casework.cases.matching import phone_number, words_of
-from casework.cases.resemblance import addresses, persons, surnames_as_they_sound
+from casework.cases.resemblance import Values, addresses, persons, surnames_as_they_sound
 from casework.cases.schemas import Declaration, DeclarationKept
 from casework.errors import bad_field
 from casework.journal import Deed
-from casework.relations import Values, declare, find_declaration
+from casework.relations import declare, find_declaration
 from crypto.relation import Trait
 
 

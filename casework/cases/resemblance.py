@@ -12,6 +12,10 @@ from casework.cases.matching import PARTICLES, phones_in, words_of
 from casework.cases.phonetic import sounds_of
 from crypto.relation import Trait
 
+Values = Sequence[tuple[Trait, str]]
+
+# In the place of a date of birth, where the one or the other who is compared has none.
+_ANY_DATE, _NO_DATE = "*", "-"
 # A word before a name, never a name by itself.
 _PREFIXES = frozenset(
     {"ABD", "AIT", "AL", "BEN", "BENT", "BOU", "EL", "MAC", "OULD", "SAINT", "SAINTE", "SAN", "VAN", "VON"}
@@ -80,6 +84,27 @@ def of_contact(contact: Mapping[str, Any]) -> list[tuple[Trait, str]]:
     return found + [(Trait.ADDRESS, form) for form in addresses(_text(contact.get("address")))[:1]]
 
 
+def conflicts_of_identity(identity: Mapping[str, Any]) -> Values:
+    """What tells that an identity is a declared person's: her names, with the dates of birth that both have."""
+    surnames = [_text(identity.get("family_name")), *_texts(identity.get("former_names"))]
+    born = _text(identity.get("birth_date"))
+    dates = (born or _NO_DATE, _ANY_DATE)
+    return _named(_text(identity.get("name_in_use")), surnames, dates)
+
+
+def conflicts_of_contact(contact: Mapping[str, Any]) -> Values:
+    """What tells that a contact is a declared person's: her phones."""
+    return [(Trait.PHONE, number) for number in sorted(phones_in(_text(contact.get("phone"))))]
+
+
+def conflicts_of_declared(
+    first_name: str, surnames: Sequence[str], birth_date: str, phones: Sequence[str]
+) -> Values:
+    """What a declared person is found by; without a date of birth (RFC 3339), by her names whatever a case's is."""
+    dates = (birth_date, _NO_DATE) if birth_date else (_ANY_DATE,)
+    return [*_named(first_name, surnames, dates), *((Trait.PHONE, number) for number in phones)]
+
+
 def surnames_as_they_sound(names: Sequence[str]) -> list[str]:
     """Each surname as a whole and each word of it that can be one, as they sound, none twice."""
     spelled: dict[str, None] = {}
@@ -122,6 +147,10 @@ def addresses(text: str) -> list[str]:
     before = [word for line in lines for word in line]
     place = " ".join(before[: before.index(postcode)]) if postcode else ""
     return [f"{place} {postcode}"] if place else []
+
+
+def _named(first_name: str, surnames: Sequence[str], dates: Sequence[str]) -> list[tuple[Trait, str]]:
+    return [(Trait.PERSON, person) for date in dates for person in persons(first_name, surnames, date)]
 
 
 def _street(line: Sequence[str]) -> str | None:

@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from casework.identity.schemas import Reason as Why
 from casework.receipts import Receipted
 from policies.vocabulary import Group, Purpose, Status
 
@@ -286,6 +287,38 @@ class DeclarationKept(Struct):
 
     declared_at: datetime | None
     waits: bool
+
+
+class NewConflict(Struct, forbid_unknown_fields=True):
+    """A person whose cases must be closed to the member who declares her: by first and family name, or a phone.
+
+    With a date of birth, a case that has another one is not hers.
+    """
+
+    first_name: Name | UnsetType = UNSET
+    family_name: Name | UnsetType = UNSET
+    former_names: Annotated[list[Name], Meta(max_length=4)] = msgspec.field(default_factory=list)
+    birth_date: date | UnsetType = UNSET
+    phones: Annotated[list[Line], Meta(max_length=4)] = msgspec.field(default_factory=list)
+
+
+class ConflictView(Struct):
+    """When a member declared a conflict: nobody is told of whom."""
+
+    id: UUID
+    declared_at: datetime
+
+
+class ConflictList(Struct):
+    """What a member declared and has not withdrawn, oldest first."""
+
+    items: list[ConflictView]
+
+
+class ConflictWithdrawal(Struct, forbid_unknown_fields=True):
+    """Why a conflict that was declared is none."""
+
+    reason: Why
 
 
 class Search(Struct, forbid_unknown_fields=True):

@@ -51,8 +51,11 @@ case_group = Table(
     Column("frame", SealedBytes, nullable=True),
     # Of the identity group alone: civil status has a frame, and a permission, of its own.
     Column("legal_name", SealedBytes, nullable=True),
-    # At which version its marks in `case_relation` were made. Behind its version, a holder of `index` makes them.
+    # At which version its marks in `case_relation` were sealed.
     Column("related", Integer, nullable=False, server_default="0"),
+    # At which version it was compared with declared conflicts. Behind its version, the next holder of `index` who
+    # opens it compares it, and seals its marks.
+    Column("compared", Integer, nullable=False, server_default="0"),
     # What an accepted handoff brought for this group, until the first authorised holder opens it.
     Column("arrival", SealedBytes, nullable=True),
     ForeignKeyConstraint(["org_id", "case_id"], ["case_file.org_id", "case_file.id"], ondelete="CASCADE"),
@@ -69,6 +72,8 @@ case_relation = Table(
     # Of which group: the row is sealed in another compartment than that.
     Column("of_group", String(20), primary_key=True),
     Column("sealed", SealedBytes, nullable=False, info={SEALED_TO: "journal"}),
+    # What declared conflicts are matched with; none where nobody wrote or opened the group since there are any.
+    Column("matched", LargeBinary(512), nullable=True),
     ForeignKeyConstraint(["org_id", "case_id"], ["case_file.org_id", "case_file.id"], ondelete="CASCADE"),
     CheckConstraint("of_group IN ('identity', 'contact')", name="of_group"),
 )
@@ -109,17 +114,37 @@ case_team = Table(
     Index("ix_case_team_team", "org_id", "team_id", "case_id"),
 )
 
+# A person with whom somebody of the organisation declared a conflict of interest: marks, under a random salt.
+declared_conflict = Table(
+    "declared_conflict",
+    metadata,
+    Column("org_id", Id, primary_key=True),
+    Column("id", Id, primary_key=True),
+    Column("account_id", Id, nullable=False),
+    Column("declared_at", Moment, nullable=False),
+    Column("salt", LargeBinary(32), nullable=False),
+    Column("marks", LargeBinary(512), nullable=False),
+    ForeignKeyConstraint(["org_id", "account_id"], ["account.org_id", "account.id"]),
+    Index("ix_declared_conflict_account", "org_id", "account_id"),
+)
+
+# Whom a declared conflict closes which case to: made where either is written, gone when it is withdrawn.
 case_conflict = Table(
     "case_conflict",
     metadata,
     Column("org_id", Id, primary_key=True),
     Column("case_id", Id, primary_key=True),
     Column("member_id", Id, primary_key=True),
+    Column("conflict_id", Id, primary_key=True),
+    # By which group it was found, and is found anew whenever that is written; `case`: entered by hand.
+    Column("of_group", String(20), primary_key=True),
     Column("since", Moment, nullable=False),
     ForeignKeyConstraint(["org_id", "case_id"], ["case_file.org_id", "case_file.id"], ondelete="CASCADE"),
     ForeignKeyConstraint(["org_id", "member_id"], ["membership.org_id", "membership.id"]),
     # For lists, which leave out what she has a conflict with: else everybody's conflicts are read each time.
     Index("ix_case_conflict_member", "org_id", "member_id", "case_id"),
+    ForeignKeyConstraint(["org_id", "conflict_id"], ["declared_conflict.org_id", "declared_conflict.id"]),
+    CheckConstraint("of_group IN ('identity', 'contact', 'case')", name="of_group"),
 )
 
 break_glass = Table(

@@ -69,6 +69,15 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         }
     },
     "accept_charter": {"example": {"version": 1}},
+    "declare_conflict": {
+        "example": {
+            "first_name": "Paul",
+            "family_name": "Exemple-Ancien",
+            "birth_date": "1985-09-30",
+            "phones": ["01 99 00 56 78"],
+        }
+    },
+    "withdraw_conflict": {"example": {"reason": "Homonyme : ce n’est pas la personne que je connais."}},
     "rotate_own_keys": {"example": {"password": "phrase de passe inventée"}},
     "create_case": {
         "pseudonym": {"public": "seeking", "identity": {"name_in_use": "Mimosa", "anonymous": True}},

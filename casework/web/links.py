@@ -75,6 +75,8 @@ LINKS: Final[dict[str, tuple[Link, ...]]] = {
         ),
         Link("prepare_erasure", {}, {"kind": "erasure", "case_id": _ID}),
     ),
+    "declare_conflict": (Link("withdraw_conflict", {"conflict_id": _ID}),),
+    "list_conflicts": (Link("withdraw_conflict", {"conflict_id": _FIRST}),),
     "list_cases": _of_a_case(_FIRST, "view_case", "list_follow_ups", "break_glass"),
     "view_case": (
         Link(

@@ -128,7 +128,7 @@ _MORE: Final[dict[int, Schema]] = {
 }
 _UNAVAILABLE: Final = _example(Unavailable, errors=[{"field": "database", "code": "unavailable"}])
 # The POSTs of members that take no Idempotency-Key: a search makes nothing, a renewal's secret is shown once, and
-# what was confirmed, granted, put in force or ended is not there to be done again.
+# what was confirmed, granted, put in force, ended or withdrawn is not there to be done again.
 _NOT_ONCE: Final = (
     "search_cases",
     "begin_renewal",
@@ -136,6 +136,7 @@ _NOT_ONCE: Final = (
     "grant_keys",
     "publish_charter",
     "end_leave",
+    "withdraw_conflict",
 )
 # What the policies do not decide, and is refused before the charter is accepted, or during a leave.
 _FORBIDDEN_TOO: Final = (
@@ -145,6 +146,7 @@ _FORBIDDEN_TOO: Final = (
     "show_own_words",
     "declare_oneself",
     "view_declaration",
+    "list_conflicts",
     "accept_charter",
 )
 _HEADERS: Final = {

@@ -19,7 +19,15 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, Table, bindparam, delete, insert, select
 
 from casework import case_queries
-from casework.cases.tables import assignment, break_glass, case_conflict, case_file, case_group, case_team
+from casework.cases.tables import (
+    assignment,
+    break_glass,
+    case_conflict,
+    case_file,
+    case_group,
+    case_team,
+    declared_conflict,
+)
 from casework.column_types import Id, Sealed
 from casework.database import Database, UnitOfWork
 from casework.facts import MEMBER, NOW, case_facts, facts_of_row, matches_any
@@ -91,12 +99,20 @@ _NEAR: tuple[tuple[int, Table, dict[str, Any]], ...] = (
     (0, assignment, {"member_id": _ASKER, "since": _MOMENT}),
     (1, case_team, {"team_id": _TEAMS[0]}),
     (2, case_team, {"team_id": _TEAMS[1]}),
-    (4, case_conflict, {"member_id": _ASKER, "since": _MOMENT}),
+    (
+        4,
+        case_conflict,
+        {"member_id": _ASKER, "conflict_id": _ASKER, "of_group": "identity", "since": _MOMENT},
+    ),
     (5, break_glass, {"member_id": _ASKER, "expires_at": _MOMENT + timedelta(minutes=1)}),
     (6, break_glass, {"member_id": _ASKER, "expires_at": _MOMENT}),
     (7, assignment, {"member_id": _COLLEAGUE, "since": _MOMENT}),
     (8, case_team, {"team_id": _THEIRS}),
-    (9, case_conflict, {"member_id": _COLLEAGUE, "since": _MOMENT}),
+    (
+        9,
+        case_conflict,
+        {"member_id": _COLLEAGUE, "conflict_id": _COLLEAGUE, "of_group": "contact", "since": _MOMENT},
+    ),
     (10, break_glass, {"member_id": _COLLEAGUE, "expires_at": _MOMENT + timedelta(minutes=1)}),
 )
 # Of the neighbour, under the same ids: everything that would open a case, and nothing that closes it.
@@ -236,6 +252,8 @@ def _people(connection: Connection) -> None:
             }
             connection.execute(insert(account), {**own, **login})
             connection.execute(insert(membership), {**own, **position})
+            declared = {"org_id": org_id, "id": one, "account_id": one, "declared_at": _MOMENT}
+            connection.execute(insert(declared_conflict), {**declared, "salt": nothing, "marks": nothing})
         for one in (*_TEAMS, _THEIRS):
             connection.execute(insert(team), {"org_id": org_id, "id": one, "name": "x"})
             whose = _ASKER if one in _TEAMS else _COLLEAGUE

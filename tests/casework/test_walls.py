@@ -52,8 +52,7 @@ _RIGHTS = {
     # The directory only grows; of what it certifies goes what a newer key has replaced.
     "key_directory": "SI",
     **dict.fromkeys(("review", "past_assignment", "charter"), "SI"),
-    "key_grant": "SID",
-    "kek_recovery": "SID",
+    **dict.fromkeys(("key_grant", "kek_recovery", "declared_conflict"), "SID"),
     "drop_key": "SIUD",
     "assignment": "SIUD",
     "case_conflict": "SIUD",
@@ -151,6 +150,7 @@ async def furnish(centre: Centre) -> Walled:
         f"/cases/{case['id']}/follow-ups", follow_up("accompagnement_social", "social")
     )
     await social.request("PUT", "/me/declaration", 200, json={"family_name": "Exemple"})
+    await social.post("/me/conflicts", {"phones": ["01 99 00 56 78"]})
     draft = await social.post(
         f"/cases/{case['id']}/handoffs",
         {
@@ -173,7 +173,8 @@ async def furnish(centre: Centre) -> Walled:
     # What no route of the main job writes.
     await administrator.sql(
         f"INSERT INTO case_team SELECT org_id, id, '{team}' FROM case_file",
-        "INSERT INTO case_conflict SELECT org_id, id, created_by, now() FROM case_file",
+        "INSERT INTO case_conflict SELECT f.org_id, f.id, created_by, now(), d.id, 'case' "
+        "FROM case_file AS f, declared_conflict AS d",
         "INSERT INTO break_glass SELECT org_id, id, id, created_by, now() FROM case_file",
         "INSERT INTO handoff_part SELECT org_id, id, 'legal', 1, '\\x00' FROM handoff_side",
         "INSERT INTO consent SELECT org_id, id, case_id, id, content_digest, "

@@ -49,6 +49,8 @@ BEYOND_THE_FORM: Final[dict[tuple[str, str], str]] = {
     ("oral_reason", "needed_for_oral"): _TOGETHER,
     ("witness", "needed_for_oral"): _TOGETHER,
     ("body", "nothing_to_search_for"): _TOGETHER,
+    ("body", "nobody_is_named"): _TOGETHER,
+    ("first_name", "no_letter"): "words of nothing but blanks and signs are none",
     ("name", "no_letter"): "words of nothing but blanks and signs are none",
     (
         "phone",

@@ -51,6 +51,7 @@ async def prepare(centre: Centre) -> Things:
     asked, decided, certified = [await _ask_for_erasure(social) for _ in range(3)]
     await approve(await centre.sign_in("avec.dpo", step_up=True), *certified)
     composed, thrown_away = [await _compose(social, case) for _ in range(2)]
+    conflict = (await social.post("/me/conflicts", {"phones": ["01 99 00 56 78"]}))["id"]
     await centre.integrate()
     auditor = await centre.sign_in("avec.auditor")
     (entry,) = (await auditor.get("/journal/entries?limit=1"))["items"]
@@ -69,6 +70,7 @@ async def prepare(centre: Centre) -> Things:
         "approve_erasure": {"request_id": decided[0]},
         "view_certificate": {"request_id": certified[0]},
         "delete_draft": {"draft_id": thrown_away},
+        "withdraw_conflict": {"conflict_id": conflict},
         "close_case": {"case_id": closing},
         "restrict_case": {"case_id": restricting},
         "view_restriction": {"case_id": named},
@@ -114,6 +116,7 @@ async def prepare(centre: Centre) -> Things:
         },
         "publish_charter": lambda _: {"text": "Accueillir sans condition.", "reason": "contract"},
         "accept_charter": lambda _: {"version": 1},
+        "declare_conflict": lambda _: {"first_name": "Paul", "family_name": "Contrat"},
     }
     return Things(paths, bodies)
 

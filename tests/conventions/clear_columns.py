@@ -55,6 +55,8 @@ CLEAR_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "org_id": _ORG,
         "case_id": _CASE,
         "member_id": _MEMBER,
+        "conflict_id": "which declaration closes the case: it is open again when that is withdrawn",
+        "of_group": "by which group it was found: found anew whenever that is written",
         "since": "who must not see the case from when",
     },
     "case_file": {
@@ -77,11 +79,13 @@ CLEAR_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "half": "which half in the shred store the key needs: the key is renewed where it is greater",
         "version": _VERSION,
         "related": "at which version its marks were made: part of the place of their seal",
+        "compared": "at which version declared conflicts were looked for, whether any was found or none",
     },
     "case_relation": {
         "org_id": _ORG,
         "case_id": _CASE,
         "of_group": "identity or contact: a row is there wherever that group has a content",
+        "matched": "keyed hashes that need the index key and the shred store: of one size, equal for no two cases",
     },
     "case_team": {
         "org_id": _ORG,
@@ -234,6 +238,14 @@ CLEAR_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "version": "which version of the charter; the signed directory names the one in force",
         "text": "the organisation's own rules of welcome, given to whoever works there: it is about nobody",
         "published_at": _MADE_AT,
+    },
+    "declared_conflict": {
+        "org_id": _ORG,
+        "id": _ID,
+        "account_id": "who declared something; the same person in each of her roles",
+        "declared_at": "she is told when she declared what she may withdraw",
+        "salt": "random",
+        "marks": "keyed hashes that need the index key and the shred store: of one size, equal for no two rows",
     },
     "declaration": {
         "org_id": _ORG,

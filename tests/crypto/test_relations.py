@@ -11,6 +11,7 @@ from crypto.relation import (
     decode_tokens,
     encode_marks,
     encode_tokens,
+    match_key,
     relation_mark,
     relation_token,
     unwrap_relation_key,
@@ -35,6 +36,17 @@ def test_the_golden_bytes_of_key_token_and_mark() -> None:
     token = relation_token(KEY, ORG, Trait.SURNAME, "DUP3")
     assert token.hex() == "b7e53a8f071d1dd58e98cf38e1f53229fdf9e4bb322775489990bdca4f2cc203"
     assert relation_mark(token, PERSON).hex() == "b846feb65d4821d1e3663f66a5757ead"
+
+
+def test_a_match_key_needs_both_its_halves() -> None:
+    made = match_key(KEY, PERSON)
+    assert made.reveal().hex() == "45bbd030334db02355e68b281006d7ea3a8885df66253ff2f2133444d5e566ab"
+    assert (
+        len({made.reveal(), match_key(KEY, SOMEBODY).reveal(), match_key(Secret(PERSON), PERSON).reveal()})
+        == 3
+    )
+    with pytest.raises(CryptoError):
+        match_key(KEY, PERSON[:-1])
 
 
 def test_a_relation_key_opens_under_its_own_kek_and_organisation_alone() -> None:

@@ -1,6 +1,6 @@
 """Lives that close a case to others: restricted to two members, and erased."""
 
-from casework.cases.schemas import KeyRenewal, Lifting, NewNote, NewRestriction
+from casework.cases.schemas import ConflictWithdrawal, KeyRenewal, Lifting, NewNote, NewRestriction
 from casework.rights.schemas import NewRequest
 from policies.vocabulary import Group
 from tests.casework.rights.requests import approval
@@ -23,6 +23,16 @@ def live_through_restrictions(life: Life) -> None:
     assert life.canaries.found_in(str(social.get(f"/cases/{case}/notes")).encode())
     assert life.canaries.found_in(str(social.get(f"/cases/{case}")).encode())
     social.post(f"/cases/{case}/restriction/lifting", filled(Lifting, life.canaries), 200)
+
+
+def live_with_conflicts(life: Life) -> None:
+    """A person is declared, taken back, and declared again."""
+    social = life.member("avec.social", step_up=True)
+    person = {"first_name": life.canaries.text(), "family_name": life.canaries.text()}
+    declared = social.post("/me/conflicts", {**person, "phones": ["01 99 00 56 78"]})["id"]
+    social.post("/me/conflicts", {"phones": [life.canaries.word()]}, 422)
+    social.post(f"/me/conflicts/{declared}/withdrawal", filled(ConflictWithdrawal, life.canaries), 200)
+    social.post("/me/conflicts", person)
 
 
 def live_until_erased(life: Life) -> None:

@@ -4,10 +4,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 
 from casework.act import Act
-from casework.cases.tables import case_conflict, case_group, case_relation
+from casework.cases.tables import case_group, case_relation
 from casework.column_types import Sealed
 from casework.columns import Column
 from casework.identity.tables import declaration
@@ -16,6 +16,7 @@ from casework.relations import cases_of_persons, relations_between
 from crypto.errors import CryptoError
 from crypto.opener import open_drop
 from tests.casework.centre import CANARY, Centre, Client
+from tests.casework.conflicting import enter_conflict
 from tests.casework.story import accept, hand_over
 
 HERS = {
@@ -97,12 +98,7 @@ async def test_a_members_own_case_is_flagged_as_hers_and_to_others_as_a_colleagu
 async def test_a_declared_conflict_is_flagged(centre: Centre) -> None:
     social = await centre.sign_in("avec.social")
     case = await open_new(social, {})
-    row = {"org_id": centre.org("avec"), "case_id": UUID(case), "member_id": centre.member("avec.social")}
-
-    def write(connection: Connection) -> None:
-        connection.execute(insert(case_conflict).values(**row, since=centre.clock.now()))
-
-    await centre.dba(write)
+    await enter_conflict(centre, case, "avec.social")
     assert await told(centre, case, "avec.social") == [["declared_conflict"]]
 
 
@@ -145,7 +141,7 @@ async def test_marks_that_nobody_could_make_are_made_by_the_next_holder_who_open
 
     def forget(connection: Connection) -> None:
         connection.execute(case_relation.delete())
-        connection.execute(update(case_group).values(related=0))
+        connection.execute(update(case_group).values(related=0, compared=0))
 
     await centre.dba(forget)
     assert (await told(centre, case, "avec.social")) == [[]]

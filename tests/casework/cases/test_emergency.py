@@ -5,10 +5,11 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 
-from casework.cases.tables import break_glass, case_conflict, case_file
+from casework.cases.tables import break_glass, case_file
 from tests.casework.centre import CANARY, Centre, Client
+from tests.casework.conflicting import enter_conflict
 from tests.casework.story import content, denials, done, entries_of, note, open_case
 
 BODY = {"reason": f"{CANARY} en danger", "purpose": "support"}
@@ -89,14 +90,10 @@ async def test_whoever_is_assigned_reads_on_her_own(centre: Centre) -> None:
 
 
 async def _hide(centre: Centre, case: str, how: str) -> None:
-    statement: Any = update(case_file).where(case_file.c.id == UUID(case)).values(restricted=True)
     if how == "conflict":
-        statement = insert(case_conflict).values(
-            org_id=centre.org("avec"),
-            case_id=UUID(case),
-            member_id=centre.member("avec.psychologist"),
-            since=centre.clock.now(),
-        )
+        await enter_conflict(centre, case, "avec.psychologist")
+        return
+    statement = update(case_file).where(case_file.c.id == UUID(case)).values(restricted=True)
     await centre.dba(lambda connection: connection.execute(statement))
 
 

@@ -4,10 +4,11 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import update
 
-from casework.cases.tables import case_conflict, case_file
+from casework.cases.tables import case_file
 from tests.casework.centre import Centre, Client
+from tests.casework.conflicting import enter_conflict
 from tests.casework.restricted import restrict
 from tests.casework.story import content, denials, follow_up, handoff, open_case
 
@@ -154,13 +155,7 @@ async def test_a_conflict_or_a_restriction_hides_the_case_as_if_it_were_absent(
     if fact == "restricted":
         await restrict(supervisor, case, "avec.social", "avec.double")
     else:
-        statement = insert(case_conflict).values(
-            org_id=centre.org("avec"),
-            case_id=UUID(case),
-            member_id=centre.member("avec.supervisor"),
-            since=centre.clock.now(),
-        )
-        await centre.dba(lambda connection: connection.execute(statement))
+        await enter_conflict(centre, case, "avec.supervisor")
     await supervisor.refused("GET", f"/cases/{case}", 404, "not_found")
     assert await _listed(supervisor) == set()
     assert (await social.get(f"/cases/{case}"))["groups"]["social"] == content("social")

@@ -2,14 +2,14 @@
 
 import asyncio
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import update
 
-from casework.cases.tables import case_conflict
 from casework.identity.tables import membership
 from tests.casework.centre import CANARY, Centre, Client
+from tests.casework.conflicting import enter_conflict
 from tests.casework.restricted import restrict
 from tests.casework.story import content, denials, entries_of, open_case
 
@@ -32,16 +32,6 @@ async def _assigned(client: Client, case: str) -> list[str]:
 
 async def _restrict(centre: Centre, case: str, *logins: str) -> None:
     await restrict(await centre.sign_in("avec.supervisor", step_up=True), case, "avec.social", *logins)
-
-
-async def _declare_conflict(centre: Centre, case: str, login: str) -> None:
-    statement = insert(case_conflict).values(
-        org_id=centre.org("avec"),
-        case_id=UUID(case),
-        member_id=centre.member(login),
-        since=centre.clock.now(),
-    )
-    await centre.dba(lambda connection: connection.execute(statement))
 
 
 async def test_her_cases_go_to_those_who_are_named_and_nobody_elses_do(centre: Centre) -> None:
@@ -84,8 +74,8 @@ async def test_what_she_may_not_assign_is_left_and_only_the_auditor_is_told_how_
     social, supervisor = await centre.sign_in("avec.social"), await centre.sign_in("avec.supervisor")
     free, restricted, own, newcomers = [await open_case(social, "social") for _ in range(4)]
     await _restrict(centre, restricted, "avec.double")
-    await _declare_conflict(centre, own, "avec.supervisor")
-    await _declare_conflict(centre, newcomers, "avec.psychologist")
+    await enter_conflict(centre, own, "avec.supervisor")
+    await enter_conflict(centre, newcomers, "avec.psychologist")
     answer = await reassign(supervisor, handing(centre, "avec.psychologist"))
     assert answer == {"moved": 1, "waiting": 0}
     for case in (restricted, own, newcomers):

@@ -7,19 +7,20 @@ from uuid import UUID
 
 import pytest
 from msgspec import Struct
-from sqlalchemy import Connection, delete, insert, select, text, update
+from sqlalchemy import Connection, delete, select, text, update
 from structlog.testing import capture_logs
 
 from casework import candidates
 from casework.cases import matching, search
 from casework.cases.schemas import Search
 from casework.cases.service import change_group
-from casework.cases.tables import case_conflict, case_group
+from casework.cases.tables import case_group
 from casework.organisations.tables import key_grant
 from policies.engine import Engine
 from policies.sources import base_source, org_source
 from policies.vocabulary import Group
 from tests.casework.centre import SLUGS, Centre, Client
+from tests.casework.conflicting import enter_conflict
 from tests.casework.story import accept, denials, entries_of, hand_over, note, open_case
 
 Items = list[dict[str, Any]]
@@ -111,7 +112,7 @@ async def test_whoever_may_not_list_a_case_does_not_find_it(centre: Centre) -> N
     assert await found_ids(psychologist, name="Violette") == [own]
     assert await found_ids(supervisor, name="Mimosa") == [hers]
 
-    await declare_conflict(centre, hers, "avec.supervisor")
+    await enter_conflict(centre, hers, "avec.supervisor")
     assert await found_ids(supervisor, name="Mimosa") == []
 
 
@@ -129,16 +130,6 @@ async def test_whoever_may_read_identities_and_list_none_finds_nobody(centre: Ce
     case = await register(social, {"name_in_use": "Mimosa"})
     assert await found_ids(social, name="Mimosa") == [case]
     assert await found_ids(supervisor, name="Mimosa") == []
-
-
-async def declare_conflict(centre: Centre, case: str, login: str) -> None:
-    row = {
-        "org_id": centre.org(login.partition(".")[0]),
-        "case_id": UUID(case),
-        "member_id": centre.member(login),
-        "since": centre.clock.now(),
-    }
-    await centre.dba(lambda connection: connection.execute(insert(case_conflict).values(row)))
 
 
 async def test_a_phone_that_is_withheld_finds_nobody(centre: Centre) -> None:
@@ -181,7 +172,7 @@ async def test_what_was_found_is_decided_and_compared_anew_before_it_is_shown(ce
     found, is_damaged = await search.find(centre.deployment, searcher, wanted)
     assert not is_damaged
     assert {str(case) for case in found} == {left, renamed, stays}
-    await declare_conflict(centre, left, "avec.supervisor")
+    await enter_conflict(centre, left, "avec.supervisor")
     await social.patch(f"/cases/{renamed}/groups/identity", {"name_in_use": "Violette"}, 1)
     shown = await centre.act(supervisor, lambda act: search.show(act, wanted, found, is_damaged))
     assert [str(item.case_id) for item in shown.items] == [stays]

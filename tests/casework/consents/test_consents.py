@@ -2,14 +2,14 @@
 
 from datetime import timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 
-from casework.cases.tables import case_conflict
 from casework.consents.tables import consent as consent_table
 from tests.casework.centre import CANARY, Centre
+from tests.casework.conflicting import enter_conflict
 from tests.casework.story import agree, consent, denials, draft, entries_of, hand_over, open_case, send
 
 
@@ -130,13 +130,7 @@ async def test_any_colleague_takes_a_withdrawal_also_one_with_a_conflict(centre:
     social = await centre.sign_in("avec.social", step_up=True)
     case = await open_case(social)
     handoff_id, given = await hand_over(social, case, "identity")
-    conflict = insert(case_conflict).values(
-        org_id=centre.org("avec"),
-        case_id=UUID(case),
-        member_id=centre.member(login),
-        since=centre.clock.now(),
-    )
-    await centre.dba(lambda connection: connection.execute(conflict))
+    await enter_conflict(centre, case, login)
     colleague = await centre.sign_in(login)
     await colleague.refused("GET", f"/cases/{case}", 404, "not_found")
     withdrawn = await colleague.post(f"/consents/{given}/withdrawal", {"means": "oral"}, expect=200)

@@ -7,12 +7,13 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 
-from casework.cases.tables import case_conflict, case_file
+from casework.cases.tables import case_file
 from casework.follow_ups.tables import follow_up, follow_up_frame
 from crypto.drop import is_drop_envelope
 from tests.casework.centre import CANARY, Centre, Client
+from tests.casework.conflicting import enter_conflict
 from tests.casework.story import agree, denials, draft, entries_of, note, open_case, told
 from tests.casework.story import follow_up as told_follow_up
 
@@ -181,13 +182,7 @@ async def test_absent_foreign_and_hidden_follow_ups_answer_and_are_journaled_ali
     foreign = await note(jurist, await open_case(jurist), "acces_au_droit", "legal")
     conflicting_case = await open_case(psychologist)
     conflicting = await note(psychologist, conflicting_case, "accompagnement_social", "social")
-    conflict = insert(case_conflict).values(
-        org_id=centre.org("avec"),
-        case_id=UUID(conflicting_case),
-        member_id=centre.member("avec.psychologist"),
-        since=centre.clock.now(),
-    )
-    await centre.dba(lambda connection: connection.execute(conflict))
+    await enter_conflict(centre, conflicting_case, "avec.psychologist")
     tries: list[tuple[str, str, dict[str, Any]]] = [
         ("POST", "corrections", {"json": correction(social="x"), "headers": {"if-match": '"1"'}}),
         ("GET", "versions", {}),

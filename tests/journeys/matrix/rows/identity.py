@@ -1,6 +1,7 @@
 """`/api/v1/sessions` and `/api/v1/me`: each acts on her own session; then `/api/v1/members`, her organisation's."""
 
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from tests.casework.centre import PASSWORD
 from tests.journeys.matrix.actors import Actor, Things
@@ -297,6 +298,42 @@ ROWS = (
             ),
         },
         fields="declared_at waits",
+    ),
+    Row(
+        "POST",
+        "/api/v1/me/conflicts",
+        lambda _: Call("/api/v1/me/conflicts", {"first_name": "Paul", "family_name": "Exemple"}),
+        {
+            **ANONYMOUS,
+            **members(_HER_OWN),
+            Actor.ASSIGNED: allowed("conflict.declare", status=201),
+            **each(forbidden("case.list"), Actor.CUSTODIAN, Actor.AUDITOR, Actor.DPO),
+        },
+        fields="id declared_at",
+    ),
+    Row(
+        "GET",
+        "/api/v1/me/conflicts",
+        lambda _: Call("/api/v1/me/conflicts"),
+        {
+            **ANONYMOUS,
+            **members(_HER_OWN),
+            Actor.ASSIGNED: allowed(
+                because="it tells when she herself declared something, and nothing of whom"
+            ),
+        },
+        fields="items",
+    ),
+    Row(
+        "POST",
+        "/api/v1/me/conflicts/{conflict_id:uuid}/withdrawal",
+        lambda _: Call(f"/api/v1/me/conflicts/{UUID(int=1)}/withdrawal", {"reason": "x"}),
+        {
+            **ANONYMOUS,
+            **members(LikeAssigned("nobody withdraws what she has not declared, whatever her role")),
+            Actor.ASSIGNED: Cell(404, ("conflict.withdraw denied not_found",), "not_found"),
+            **each(forbidden("case.list"), Actor.CUSTODIAN, Actor.AUDITOR, Actor.DPO),
+        },
     ),
     Row(
         "POST",
