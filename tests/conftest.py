@@ -19,6 +19,7 @@ from casework.database import Database
 from casework.postgres import PostgresDatabase
 from casework.schema import migrate
 from casework.sqlite import SqliteDatabase, sessions_file
+from tests.compiled import compile_once
 from tests.postgres import Cluster, find_binaries
 
 TEMPLATE = "casework_template"
@@ -35,6 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    compile_once()
     if hasattr(config, "workerinput"):
         return
     if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOMY:
