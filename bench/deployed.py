@@ -181,7 +181,9 @@ class _Worker:
         def unit_of_work(unit: UnitOfWork) -> T:
             session = sessions.find(unit, self.token)
             assert isinstance(session, SignedIn)
-            circumstances = Circumstances(request=uuid4(), source="00" * 32, purpose=None, device=True)
+            circumstances = Circumstances(
+                request=uuid4(), source="00" * 32, purpose=None, address=b"", device=True
+            )
             return work(begin_act(self.deployment, unit, session, circumstances))
 
         return await self.deployment.database.unit(unit_of_work)

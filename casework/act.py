@@ -20,6 +20,7 @@ from casework.errors import (
     Refusal,
     SealedDataDamaged,
 )
+from casework.facts import request_facts
 from casework.identity import sessions
 from casework.identity.sessions import SignedIn
 from casework.journal import JOURNAL, Deed, Receipt, Who
@@ -47,11 +48,16 @@ _PROFESSION_PURPOSE = {Profession.JURIST: Purpose.LEGAL_ADVICE, Profession.HEALT
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What a request says beside its body."""
+    """What a request says beside its body.
+
+    `address`: 16 bytes, IPv4 mapped (RFC 4291); none where it has no such form. `device`: it is in a network that
+    the deployment manages, for organisations that name none of their own.
+    """
 
     request: UUID
     source: str
     purpose: Purpose | None
+    address: bytes
     device: bool
 
 
@@ -197,6 +203,9 @@ def begin_act(
     auth = session.auth_level(unit.now)
     purpose = circumstances.purpose or _usual_purpose(role, professions)
     _require_certified(deployment, unit, session)
+    facts = request_facts(
+        unit.connection, session.org_id, unit.now, circumstances.address, managed=circumstances.device
+    )
     engine = deployment.engine(session.org_id)
     slug = deployment.slugs[session.org_id]
     who = Who(circumstances.request, circumstances.source, session.member_id, role, auth, purpose)
@@ -210,8 +219,8 @@ def begin_act(
             mfa=True,
             step_up=auth is AuthLevel.STEP_UP,
             reason=False,
-            device=circumstances.device,
-            hours=True,
+            device=facts.device,
+            hours=facts.hours,
             self_target=False,
             purpose=purpose,
         ),

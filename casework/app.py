@@ -26,6 +26,7 @@ from casework.logs import access_log
 from casework.organisations.charter_routes import ROUTES as CHARTER
 from casework.organisations.compartment_routes import ROUTES as COMPARTMENTS
 from casework.organisations.routes import ROUTES as ORGANISATIONS
+from casework.organisations.settings_routes import ROUTES as SETTINGS
 from casework.problems import answer
 from casework.query_input import require_plain_query
 from casework.rights.routes import ROUTES as RIGHTS
@@ -44,6 +45,7 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     *ORGANISATIONS,
     *COMPARTMENTS,
     *CHARTER,
+    *SETTINGS,
     *CASES,
     *RESTRICTION,
     *DECLARATION,

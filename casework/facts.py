@@ -1,18 +1,26 @@
-"""Each fact about a case, once, as SQL: point reads select it, lists put it in WHERE.
+"""Each fact, once, as SQL. Of a case: point reads select it, lists put it in WHERE. Of a request: asked for each.
 
 With `casework.access` and `casework.packets`, the only place that reads another slice's tables.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import (
     BindParameter,
+    Boolean,
     ColumnElement,
+    Connection,
+    Date,
     FromClause,
+    LargeBinary,
     Select,
+    SmallInteger,
+    Table,
     and_,
     bindparam,
     exists,
@@ -35,7 +43,8 @@ from casework.cases.tables import (
     past_assignment,
 )
 from casework.column_types import Id, Moment
-from casework.organisations.tables import team_member
+from casework.organisations.tables import closed_day, managed_network, opening_hours, team_member
+from casework.statements import HotStatement
 from policies.facts import CaseFacts
 from policies.filters import Cube
 from policies.vocabulary import Fact, Status
@@ -43,6 +52,72 @@ from policies.vocabulary import Fact, Status
 # The asker and the moment of a statement that is prepared once: its caller gives `member` and `now`.
 MEMBER: BindParameter[UUID] = bindparam("member", type_=Id)
 NOW: BindParameter[datetime] = bindparam("now", type_=Moment)
+
+
+# Opening hours are those of the door.
+PARIS = ZoneInfo("Europe/Paris")
+
+_ORG = bindparam("org", type_=Id)
+_WEEKDAY, _MINUTE = bindparam("weekday", type_=SmallInteger), bindparam("minute", type_=SmallInteger)
+_ADDRESS = bindparam("address", type_=LargeBinary)
+
+
+def _of_settings(table: Table, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists().where(table.c.org_id == _ORG, *conditions)
+
+
+# Values: org; weekday (Monday is 0), minute (of the day) and day in Paris; address (16 bytes, or none); managed
+# (whether it is in a network of the deployment).
+_CIRCUMSTANCES = HotStatement(
+    select(
+        and_(
+            or_(
+                not_(_of_settings(opening_hours)),
+                _of_settings(
+                    opening_hours,
+                    opening_hours.c.weekday == _WEEKDAY,
+                    opening_hours.c.opens <= _MINUTE,
+                    opening_hours.c.closes > _MINUTE,
+                ),
+            ),
+            not_(_of_settings(closed_day, closed_day.c.day == bindparam("day", type_=Date))),
+        ).label("hours"),
+        or_(
+            and_(not_(_of_settings(managed_network)), bindparam("managed", type_=Boolean)),
+            _of_settings(
+                managed_network, managed_network.c.first <= _ADDRESS, managed_network.c.last >= _ADDRESS
+            ),
+        ).label("device"),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFacts:
+    """What a request's moment and address are to the organisation.
+
+    `hours`: it is open. `device`: the request comes from a network whose machines it manages.
+    """
+
+    hours: bool
+    device: bool
+
+
+def request_facts(
+    connection: Connection, org_id: UUID, now: datetime, address: bytes, *, managed: bool
+) -> RequestFacts:
+    """The facts of a request; `managed`: whether it comes from one of the deployment's own networks."""
+    there = now.astimezone(PARIS)
+    values = {
+        "org": org_id,
+        "weekday": there.weekday(),
+        "minute": there.hour * 60 + there.minute,
+        "day": there.date(),
+        "address": address,
+        "managed": managed,
+    }
+    [row] = _CIRCUMSTANCES.rows(connection, values)
+    return RequestFacts(hours=bool(row.hours), device=bool(row.device))
 
 
 def case_facts(

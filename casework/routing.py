@@ -32,6 +32,7 @@ from casework.identity import idempotency, limits, sessions
 from casework.identity.limits import within_limits
 from casework.identity.sessions import PendingSession, Token
 from casework.journal import Who
+from casework.networks import packed_address
 from casework.receipts import AWAITED, Receipted, await_receipt
 from casework.shreds import ShredMissing
 from crypto.errors import CryptoError
@@ -146,6 +147,7 @@ def circumstances_of(request: Request[Any, Any, Any]) -> Circumstances:
         request=request.state.request_id,
         source=source_hash(deployment.pepper, _source(address)).hex(),
         purpose=purpose,
+        address=_packed(address),
         device=_is_managed(deployment, address),
     )
 
@@ -357,6 +359,13 @@ def _source(address: str) -> str:
     if isinstance(client, IPv6Address):
         client = client.ipv4_mapped or ip_network((client, 64), strict=False).network_address
     return str(client)
+
+
+def _packed(address: str) -> bytes:
+    try:
+        return packed_address(ip_address(address))
+    except ValueError:
+        return b""
 
 
 def _is_managed(deployment: Deployment, address: str) -> bool:

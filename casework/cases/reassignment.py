@@ -3,20 +3,20 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, false, func, insert, not_, or_, select, update
 
 from casework.access import Access
 from casework.act import Act, refusal
 from casework.cases.past import end_assignments
 from casework.cases.schemas import Reassigned, Reassignment
-from casework.cases.tables import assignment, case_conflict, case_file, case_team
+from casework.cases.tables import assignment, case_file, case_team
 from casework.errors import bad_field
 from casework.facts import case_facts, facts_of_row, matches_any
 from casework.identity.members import active_members, is_member
 from casework.journal import Deed, Touched
 from casework.organisations.teams import existing_teams
 from policies.facts import CaseFacts
-from policies.vocabulary import Action
+from policies.vocabulary import Action, Fact
 
 # Cases in one transaction and one entry: it names each person, in about 85 bytes of its 65,535.
 BATCH = 500
@@ -69,28 +69,20 @@ def _require_allowed(act: Act, wanted: Reassignment) -> None:
         raise bad_field("teams", "unknown_team")
 
 
-def _assigned(member: UUID) -> ColumnElement[bool]:
-    return exists().where(
-        assignment.c.org_id == case_file.c.org_id,
-        assignment.c.case_id == case_file.c.id,
-        assignment.c.member_id == member,
-    )
+def _assigned(act: Act, member: UUID) -> ColumnElement[bool]:
+    return case_facts(member, act.unit.now)[Fact.MINE]
 
 
 def _movable(act: Act, wanted: Reassignment) -> list[ColumnElement[bool]]:
     cubes = act.engine.list_filter(act.asker, Action.CASE_ASSIGN, act.context)
-    conflict = exists().where(
-        case_conflict.c.org_id == case_file.c.org_id,
-        case_conflict.c.case_id == case_file.c.id,
-        case_conflict.c.member_id.in_(wanted.to),
-    )
+    closed = [case_facts(member, act.unit.now)[Fact.CONFLICT] for member in wanted.to]
     return [
         case_file.c.org_id == act.org_id,
-        _assigned(wanted.from_),
+        _assigned(act, wanted.from_),
         # Its named members alone give its keys, one case at a time.
         ~case_file.c.restricted,
         matches_any(cubes, case_facts(act.member_id, act.unit.now)),
-        ~conflict,
+        not_(or_(false(), *closed)),
     ]
 
 
@@ -137,7 +129,7 @@ def _replace(act: Act, cases: Sequence[UUID], wanted: Reassignment) -> None:
 
 
 def _record(act: Act, wanted: Reassignment, cases: Sequence[UUID], policies: Sequence[str]) -> Reassigned:
-    every = [case_file.c.org_id == act.org_id, _assigned(wanted.from_)]
+    every = [case_file.c.org_id == act.org_id, _assigned(act, wanted.from_)]
     still, waiting = _count(act, every), _count(act, _movable(act, wanted))
     act.record(
         Deed(

@@ -1,6 +1,7 @@
-"""Renewals and grants on the wire."""
+"""Renewals, grants and an organisation's settings on the wire."""
 
-from datetime import datetime
+from datetime import date, datetime
+from enum import StrEnum
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
@@ -110,3 +111,50 @@ class PositionChanged(Struct):
     member_id: UUID
     waiting: list[str]
     due: list[str]
+
+
+class Weekday(StrEnum):
+    """In the order of ISO 8601."""
+
+    MONDAY = "monday"
+    TUESDAY = "tuesday"
+    WEDNESDAY = "wednesday"
+    THURSDAY = "thursday"
+    FRIDAY = "friday"
+    SATURDAY = "saturday"
+    SUNDAY = "sunday"
+
+
+TimeOfDay = Annotated[str, Meta(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$", max_length=5)]
+
+
+class OpenFrom(Struct, forbid_unknown_fields=True, rename={"from_": "from"}):
+    """Open from a minute of the day on, until another one begins: hours in Paris."""
+
+    from_: TimeOfDay
+    to: TimeOfDay
+
+
+OpeningHours = dict[Weekday, Annotated[list[OpenFrom], Meta(max_length=6)]]
+
+
+class OrgSettings(Struct):
+    """`version` counts changes. Without opening hours it is always open, but on the days of `closed_on`.
+
+    Without `managed_networks` (in CIDR notation) they are those of the deployment.
+    """
+
+    version: int
+    opening_hours: OpeningHours
+    closed_on: list[date]
+    managed_networks: list[str]
+
+
+class NewOrgSettings(Struct, forbid_unknown_fields=True):
+    """What takes the place of the settings that were read at `version`."""
+
+    version: Annotated[int, Meta(ge=0, le=2**31 - 2)]
+    opening_hours: OpeningHours
+    closed_on: Annotated[list[date], Meta(max_length=200)]
+    managed_networks: Annotated[list[Annotated[str, Meta(max_length=50)]], Meta(max_length=50)]
+    reason: Reason

@@ -4,6 +4,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     ForeignKeyConstraint,
     Index,
     Integer,
@@ -125,6 +126,47 @@ charter = Table(
     Column("text", LargeBinary, nullable=False),
     Column("published_at", Moment, nullable=False),
     ForeignKeyConstraint(["org_id"], ["organisation.id"]),
+)
+
+# How often an organisation's settings were changed: of two who change them at once the second is told.
+org_settings = Table(
+    "org_settings",
+    metadata,
+    Column("org_id", Id, primary_key=True),
+    Column("version", Integer, nullable=False),
+    ForeignKeyConstraint(["org_id"], ["organisation.id"]),
+)
+
+# When the organisation is open, in minutes of a day in Paris: Monday is 0. Without any row it always is.
+opening_hours = Table(
+    "opening_hours",
+    metadata,
+    Column("org_id", Id, primary_key=True),
+    Column("weekday", SmallInteger, primary_key=True, autoincrement=False),
+    Column("opens", SmallInteger, primary_key=True, autoincrement=False),
+    Column("closes", SmallInteger, nullable=False),
+    ForeignKeyConstraint(["org_id"], ["org_settings.org_id"]),
+    CheckConstraint("weekday BETWEEN 0 AND 6", name="weekday"),
+    CheckConstraint("0 <= opens AND opens < closes AND closes <= 1440", name="minutes"),
+)
+
+closed_day = Table(
+    "closed_day",
+    metadata,
+    Column("org_id", Id, primary_key=True),
+    Column("day", Date, primary_key=True),
+    ForeignKeyConstraint(["org_id"], ["org_settings.org_id"]),
+)
+
+# The networks whose machines the organisation manages, as their first and last address (RFC 4291, IPv4 mapped).
+# Without any row they are those of the deployment.
+managed_network = Table(
+    "managed_network",
+    metadata,
+    Column("org_id", Id, primary_key=True),
+    Column("first", LargeBinary(16), primary_key=True),
+    Column("last", LargeBinary(16), primary_key=True),
+    ForeignKeyConstraint(["org_id"], ["org_settings.org_id"]),
 )
 
 team = Table(

@@ -78,6 +78,18 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         }
     },
     "withdraw_conflict": {"example": {"reason": "Homonyme : ce n’est pas la personne que je connais."}},
+    "change_settings": {
+        "example": {
+            "version": 0,
+            "opening_hours": {
+                "monday": [{"from": "09:00", "to": "12:30"}, {"from": "13:30", "to": "18:00"}],
+                "friday": [{"from": "09:00", "to": "17:00"}],
+            },
+            "closed_on": ["2026-12-25", "2027-01-01"],
+            "managed_networks": ["127.0.0.0/8", "192.0.2.0/24"],
+            "reason": "Nouveaux horaires de la rentrée.",
+        }
+    },
     "rotate_own_keys": {"example": {"password": "phrase de passe inventée"}},
     "create_case": {
         "pseudonym": {"public": "seeking", "identity": {"name_in_use": "Mimosa", "anonymous": True}},

@@ -55,6 +55,8 @@ LINKS: Final[dict[str, tuple[Link, ...]]] = {
         # Of somebody else than the first: these end her sessions.
         *(Link(name, {"member_id": _THIRD}) for name in ("change_position", "grant_leave", "end_leave")),
     ),
+    "view_settings": (Link("change_settings", {}, {"version": "$response.body#/version"}),),
+    "change_settings": (Link("change_settings", {}, {"version": "$response.body#/version"}),),
     "create_case": (
         *_of_a_case(
             _ID,

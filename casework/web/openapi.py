@@ -40,6 +40,7 @@ TAGS: Final = {
     "me": "Who is signed in.",
     "members": "The members of one’s own organisation; letting in again, renewing and granting keys.",
     "renewals": "Taking up a renewal of keys or of the second factor, with the secret that was handed over.",
+    "organisation": "When the organisation is open, and which networks are its own.",
     "charter": "The organisation’s welcome charter, which every member accepts before she works.",
     "compartments": "The organisation’s keys, and how many persons hold each.",
     "cases": "Cases, their groups of fields and who is assigned to them.",

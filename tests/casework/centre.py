@@ -196,7 +196,9 @@ class Centre:
         def unit_of_work(unit: UnitOfWork) -> T:
             session = sessions.find(unit, Token.of(self.deployment.pepper, decode_token(client.token)))
             assert isinstance(session, SignedIn)
-            circumstances = Circumstances(request=uuid4(), source="00" * 32, purpose=None, device=True)
+            circumstances = Circumstances(
+                request=uuid4(), source="00" * 32, purpose=None, address=b"", device=True
+            )
             return work(begin_act(self.deployment, unit, session, circumstances))
 
         return await self.deployment.database.unit(unit_of_work)

@@ -53,12 +53,9 @@ _RIGHTS = {
     "key_directory": "SI",
     **dict.fromkeys(("review", "past_assignment", "charter"), "SI"),
     **dict.fromkeys(("key_grant", "kek_recovery", "declared_conflict"), "SID"),
+    **dict.fromkeys(("opening_hours", "closed_day", "managed_network"), "SID"),
     "drop_key": "SIUD",
-    "assignment": "SIUD",
-    "case_conflict": "SIUD",
-    "case_team": "SIUD",
-    "draft": "SIUD",
-    "handoff_part": "SIUD",
+    **dict.fromkeys(("assignment", "case_conflict", "case_team", "draft", "handoff_part"), "SIUD"),
     # A row policy keeps every case whose erasure was not decided; what goes with one may go.
     "case_file": "SIUD",
     "consent": "SIUD",
@@ -188,6 +185,10 @@ async def furnish(centre: Centre) -> Walled:
         "INSERT INTO past_assignment SELECT org_id, id, created_by, now(), now() FROM case_file",
         "INSERT INTO erasure_owner SELECT org_id, id, id FROM erasure",
         f"INSERT INTO charter VALUES ('{avec}', 1, '\\x41', now())",
+        f"INSERT INTO org_settings VALUES ('{avec}', 1)",
+        "INSERT INTO opening_hours SELECT org_id, 0, 0, 1440 FROM org_settings",
+        "INSERT INTO closed_day SELECT org_id, '2026-12-25' FROM org_settings",
+        "INSERT INTO managed_network SELECT org_id, '\\x00', '\\xff' FROM org_settings",
     )
     return Walled(centre, administrator, social, UUID(draft["id"]), draft["content_digest"])
 

@@ -39,6 +39,8 @@ MAY: Final[Mapping[str, str]] = {
     "change_position": "avec.custodian",
     "publish_charter": CHARTERED,
     "accept_charter": CHARTERED,
+    "view_settings": "avec.custodian",
+    "change_settings": "avec.custodian",
     "accept": RECEIVER,
     "refuse": RECEIVER,
     "report_outcome": RECEIVER,

@@ -51,6 +51,10 @@ BEYOND_THE_FORM: Final[dict[tuple[str, str], str]] = {
     ("body", "nothing_to_search_for"): _TOGETHER,
     ("body", "nobody_is_named"): _TOGETHER,
     ("first_name", "no_letter"): "words of nothing but blanks and signs are none",
+    ("opening_hours", "ends_before_it_begins"): _TOGETHER,
+    ("opening_hours", "overlapping"): _TOGETHER,
+    ("managed_networks", "not_a_network"): "a network as people write it has no pattern",
+    ("managed_networks", "network_too_wide"): "how long it is stands at its end",
     ("name", "no_letter"): "words of nothing but blanks and signs are none",
     (
         "phone",

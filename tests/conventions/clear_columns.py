@@ -92,6 +92,10 @@ CLEAR_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "case_id": _CASE,
         "team_id": "the fact `my_team` is decided in SQL",
     },
+    "closed_day": {
+        "org_id": _ORG,
+        "day": "stands on the door; the fact `hours` is decided in SQL",
+    },
     "consent": {
         "org_id": _ORG,
         "id": _ID,
@@ -216,6 +220,11 @@ CLEAR_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "compartment": _COMPARTMENT,
         "kek_no": _KEY_NUMBER,
     },
+    "managed_network": {
+        "org_id": _ORG,
+        "first": "an address of the house; the fact `device` is decided in SQL",
+        "last": "an address of the house; the fact `device` is decided in SQL",
+    },
     "membership": {
         "org_id": _ORG,
         "id": _ID,
@@ -252,6 +261,16 @@ CLEAR_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "account_id": "whose it is; that she declared something tells nothing of what",
         "version": _VERSION,
         "declared_at": "she is told when she declared last",
+    },
+    "opening_hours": {
+        "org_id": _ORG,
+        "weekday": "stands on the door; the fact `hours` is decided in SQL",
+        "opens": "stands on the door; the fact `hours` is decided in SQL",
+        "closes": "stands on the door; the fact `hours` is decided in SQL",
+    },
+    "org_settings": {
+        "org_id": _ORG,
+        "version": _VERSION,
     },
     "relation_key": {"org_id": _ORG},
     "named_recovery": {"org_id": _ORG, "case_id": _CASE},

@@ -43,6 +43,8 @@ ROUTES: Final[dict[tuple[str, str], str | frozenset[Action]]] = {
     ("GET", "/api/v1/charter"): SIGNED_IN,
     ("POST", "/api/v1/charter"): frozenset({Action.MEMBER_MANAGE}),
     ("POST", "/api/v1/charter/acceptance"): SIGNED_IN,
+    ("GET", "/api/v1/organisation/settings"): frozenset({Action.MEMBER_MANAGE}),
+    ("PUT", "/api/v1/organisation/settings"): frozenset({Action.MEMBER_MANAGE}),
     ("GET", "/api/v1/compartments"): frozenset({Action.KEY_RECOVER}),
     ("POST", "/api/v1/cases"): frozenset({Action.CASE_CREATE}),
     ("GET", "/api/v1/cases"): frozenset({Action.CASE_LIST}),

@@ -177,7 +177,9 @@ async def _act(deployment: Deployment, token: str, work: Callable[[Act], T]) -> 
     def unit_of_work(unit: UnitOfWork) -> T:
         session = sessions.find(unit, Token.of(deployment.pepper, decode_token(token)))
         assert isinstance(session, SignedIn)
-        circumstances = Circumstances(request=uuid4(), source="00" * 32, purpose=None, device=True)
+        circumstances = Circumstances(
+            request=uuid4(), source="00" * 32, purpose=None, address=b"", device=True
+        )
         return work(begin_act(deployment, unit, session, circumstances))
 
     return await deployment.database.unit(unit_of_work)

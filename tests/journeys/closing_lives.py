@@ -35,6 +35,16 @@ def live_with_conflicts(life: Life) -> None:
     social.post("/me/conflicts", person)
 
 
+def live_by_the_hours(life: Life) -> None:
+    """The custodian says when it is open and which networks are its own: what is none stands nowhere."""
+    custodian = life.member("avec.custodian", step_up=True)
+    path = "/organisation/settings"
+    settings = {"opening_hours": {}, "closed_on": [], "managed_networks": []}
+    changed = {**settings, "version": custodian.get(path)["version"], "reason": life.canaries.text()}
+    custodian.ask("PUT", path, 200, changed)
+    custodian.ask("PUT", path, 422, {**changed, "managed_networks": [life.canaries.word()]})
+
+
 def live_until_erased(life: Life) -> None:
     """Erasure is asked for, with a reason: of one case refused, of another done."""
     social, officer = life.member("avec.social"), life.member("avec.dpo", step_up=True)

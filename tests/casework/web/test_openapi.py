@@ -290,8 +290,9 @@ def test_every_operation_on_a_thing_is_the_end_of_a_link(document: dict[str, Any
         for found in methods.values()
         if "{" in path
     }
-    # An erasure is asked for with the case in the body, a review with the entry, in the body or asked for.
-    by_other_ways = {"prepare_erasure", "record_review", "list_reviews"}
+    # An erasure is asked for with the case in the body, a review with the entry, in the body or asked for; settings
+    # are changed with the version that was read.
+    by_other_ways = {"prepare_erasure", "record_review", "list_reviews", "change_settings"}
     assert {link.to for links in LINKS.values() for link in links} == on_things | by_other_ways
 
 

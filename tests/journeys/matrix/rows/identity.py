@@ -21,6 +21,14 @@ from tests.journeys.matrix.cells import (
     without_content,
 )
 
+_SETTINGS = {
+    "version": 0,
+    "opening_hours": {},
+    "closed_on": [],
+    "managed_networks": [],
+    "reason": "Rien ne change.",
+}
+
 
 def _sign_in(at: Things) -> Call:
     return Call("/api/v1/sessions", {"login": at.login, "password": PASSWORD})
@@ -249,6 +257,30 @@ ROWS = (
             ),
         },
         fields="version",
+    ),
+    Row(
+        "GET",
+        "/api/v1/organisation/settings",
+        lambda _: Call("/api/v1/organisation/settings"),
+        {
+            **ANONYMOUS,
+            **members(LikeAssigned("hours and networks are the custodian's matter")),
+            Actor.CUSTODIAN: allowed(because="they stand on the door, and name nobody"),
+            Actor.ASSIGNED: forbidden("member.manage"),
+        },
+        fields="version opening_hours closed_on managed_networks",
+    ),
+    Row(
+        "PUT",
+        "/api/v1/organisation/settings",
+        lambda _: Call("/api/v1/organisation/settings", _SETTINGS),
+        {
+            **ANONYMOUS,
+            **members(LikeAssigned("hours and networks are the custodian's matter")),
+            Actor.CUSTODIAN: allowed("settings.change"),
+            Actor.ASSIGNED: forbidden("member.manage"),
+        },
+        fields="version opening_hours closed_on managed_networks",
     ),
     Row(
         "POST",
