@@ -111,7 +111,7 @@ async def _found(settings: Settings, owner: URL, accounts: dict[str, NewAccount]
             members = [account for login, account in accounts.items() if login.startswith(f"{slug}.")]
             founded[slug] = found(ground, slug, slug.upper(), Engine.load(slug, SLUGS), members)
         other = accounts[SIGNING_IN[0]].memberships[0].id
-        make_team(connection, founded["avec"].org_id, "Accompagnement", [other])
+        make_team(connection, founded["avec"].org_id, "Accompagnement", [other], now)
         for reader, partner in permutations(SLUGS, 2):
             remember_partner(
                 connection,

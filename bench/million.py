@@ -54,8 +54,8 @@ def _statements(cases: int) -> list[str]:
         f" FROM generate_series(0, {WORKERS}) AS n",
         f"INSERT INTO team (org_id, id, name) SELECT '{BIG}', {_TEAM_ID.format('n')}, n"
         f" FROM generate_series(0, {TEAMS - 1}) AS n",
-        f"INSERT INTO team_member (org_id, team_id, member_id)"
-        f" SELECT '{BIG}', {_TEAM_ID.format(f'n % {TEAMS}')}, {_MEMBER_ID.format('n')}"
+        f"INSERT INTO team_member (org_id, team_id, member_id, since)"
+        f" SELECT '{BIG}', {_TEAM_ID.format(f'n % {TEAMS}')}, {_MEMBER_ID.format('n')}, now()"
         f" FROM generate_series(1, {WORKERS}) AS n",
         "INSERT INTO case_file (org_id, id, status, restricted, version, created_at, created_by, last_contact_at,"
         f" pseudonym_part) SELECT {org}, {_CASE_ID}, (ARRAY['open', 'open', 'closed', 'archived'])[1 + n % 4],"
@@ -67,8 +67,8 @@ def _statements(cases: int) -> list[str]:
         f"INSERT INTO assignment (org_id, case_id, member_id, since)"
         f" SELECT '{BIG}', {_CASE_ID}, '{member(0)}', now() {big}"
         f" WHERE n IN ({mine // 5}, {mine // 3}, {mine // 2})",
-        f"INSERT INTO case_team (org_id, case_id, team_id)"
-        f" SELECT '{BIG}', {_CASE_ID}, {hashed_team} {big} WHERE n % 3 = 0",
+        f"INSERT INTO case_team (org_id, case_id, team_id, since)"
+        f" SELECT '{BIG}', {_CASE_ID}, {hashed_team}, now() {big} WHERE n % 3 = 0",
         f"INSERT INTO case_conflict (org_id, case_id, member_id, conflict_id, of_group, since)"
         f" SELECT '{BIG}', {_CASE_ID}, {worker}, '{BIG}', 'identity', now() {big} WHERE n % 500 = 3",
         f"INSERT INTO break_glass (org_id, id, case_id, member_id, expires_at)"

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Table,
     and_,
     bindparam,
+    case,
     exists,
     false,
     join,
@@ -41,9 +42,16 @@ from casework.cases.tables import (
     case_file,
     case_team,
     past_assignment,
+    past_case_team,
 )
 from casework.column_types import Id, Moment
-from casework.organisations.tables import closed_day, managed_network, opening_hours, team_member
+from casework.organisations.tables import (
+    closed_day,
+    managed_network,
+    opening_hours,
+    past_team_member,
+    team_member,
+)
 from casework.statements import HotStatement
 from policies.facts import CaseFacts
 from policies.filters import Cube
@@ -194,22 +202,18 @@ def newest_of(
 
 
 def ties(org_id: UUID, fact: Fact) -> tuple[Select[Any], ...]:
-    """(case_id, member_id, since, until) of everybody for whom `mine` or `my_team` holds or held; None: no bound.
-
-    Of teams the tables keep no past: who belongs to one today is taken to have always done so.
-    """
-    unbounded = null().label("until")
+    """(case_id, member_id, since, until) of everybody for whom `mine` or `my_team` holds or held; None: still."""
     if fact is Fact.MINE:
-        now, past = assignment.c, past_assignment.c
-        return (
-            select(now.case_id, now.member_id, now.since, unbounded).where(now.org_id == org_id),
-            select(past.case_id, past.member_id, past.since, past.until).where(past.org_id == org_id),
+        return tuple(
+            select(table.c.case_id, table.c.member_id, table.c.since, _until(table)).where(
+                table.c.org_id == org_id
+            )
+            for table in (assignment, past_assignment)
         )
-    in_team = and_(team_member.c.org_id == case_team.c.org_id, team_member.c.team_id == case_team.c.team_id)
-    return (
-        select(case_team.c.case_id, team_member.c.member_id, null().label("since"), unbounded)
-        .join_from(case_team, team_member, in_team)
-        .where(case_team.c.org_id == org_id),
+    return tuple(
+        _of_team(org_id, of_case, member)
+        for of_case in (case_team, past_case_team)
+        for member in (team_member, past_team_member)
     )
 
 
@@ -235,6 +239,26 @@ def matches_any(cubes: Sequence[Cube], facts: dict[Fact, ColumnElement[bool]]) -
         for cube in cubes
     ]
     return or_(false(), *branches)
+
+
+def _until(table: Table) -> ColumnElement[Any]:
+    return table.c.until if "until" in table.c else null().label("until")
+
+
+def _of_team(org_id: UUID, of_case: Table, member: Table) -> Select[Any]:
+    """While the team had the case and the member belonged to it: from the later beginning to the earlier end."""
+    begins = case((of_case.c.since > member.c.since, of_case.c.since), else_=member.c.since)
+    ends = [table.c.until for table in (of_case, member) if "until" in table.c]
+    end: ColumnElement[Any] = ends[0] if ends else null()
+    if len(ends) > 1:
+        end = case((ends[0] < ends[1], ends[0]), else_=ends[1])
+    in_team = and_(member.c.org_id == of_case.c.org_id, member.c.team_id == of_case.c.team_id)
+    whole = select(of_case.c.case_id, member.c.member_id, begins.label("since"), end.label("until"))
+    return (
+        whole.join_from(of_case, member, in_team)
+        .where(of_case.c.org_id == org_id)
+        .where(begins < end if ends else true())
+    )
 
 
 def _near(table: FromClause, condition: ColumnElement[bool]) -> ColumnElement[bool]:

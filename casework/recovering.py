@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection, and_, insert, select, update
 
-from casework.cases.past import end_assignments
+from casework.cases.past import EndReason, end_assignments
 from casework.cases.tables import assignment, case_group, member_note, named_recovery
 from casework.column_types import Sealed
 from casework.columns import Column
@@ -189,7 +189,9 @@ def _half(
 
 def _assign(connection: Connection, org_id: UUID, case_id: UUID, members: set[UUID], now: datetime) -> None:
     here = (assignment.c.org_id == org_id, assignment.c.case_id == case_id)
-    end_assignments(connection, *here, assignment.c.member_id.not_in(members), now=now)
+    end_assignments(
+        connection, *here, assignment.c.member_id.not_in(members), now=now, reason=EndReason.RECOVERED
+    )
     there = set(connection.execute(select(assignment.c.member_id).where(*here)).scalars())
     new = [
         {"org_id": org_id, "case_id": case_id, "member_id": member, "since": now}

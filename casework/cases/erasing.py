@@ -14,6 +14,7 @@ from casework.cases.tables import (
     case_team,
     member_note,
     past_assignment,
+    past_case_team,
 )
 
 
@@ -35,11 +36,11 @@ def find_erasable(connection: Connection, org_id: UUID, case_id: UUID) -> Erased
     this = case_file.c.org_id == org_id, case_file.c.id == case_id
     if connection.execute(select(case_file.c.id).where(*this).with_for_update()).one_or_none() is None:
         return None
-    groups, assigned, were_assigned, teams, conflicts = (
+    groups, *near_it = (
         connection.execute(
             select(func.count()).where(table.c.org_id == org_id, table.c.case_id == case_id)
         ).scalar_one()
-        for table in (case_group, assignment, past_assignment, case_team, case_conflict)
+        for table in (case_group, assignment, past_assignment, case_team, past_case_team, case_conflict)
     )
     glass = connection.execute(
         select(break_glass.c.id).where(break_glass.c.org_id == org_id, break_glass.c.case_id == case_id)
@@ -48,7 +49,7 @@ def find_erasable(connection: Connection, org_id: UUID, case_id: UUID) -> Erased
         select(member_note.c.id).where(member_note.c.org_id == org_id, member_note.c.case_id == case_id)
     ).scalars()
     ids = frozenset({case_id, *glass})
-    near = assigned + were_assigned + teams + conflicts + len(ids) - 1
+    near = sum(near_it) + len(ids) - 1
     return ErasedCase(groups, near, ids, frozenset(written))
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, false, func, insert, not_, or_, select, up
 
 from casework.access import Access
 from casework.act import Act, refusal
-from casework.cases.past import end_assignments
+from casework.cases.past import EndReason, end_assignments
 from casework.cases.schemas import Reassigned, Reassignment
 from casework.cases.tables import assignment, case_file, case_team
 from casework.errors import bad_field
@@ -106,15 +106,16 @@ def _replace(act: Act, cases: Sequence[UUID], wanted: Reassignment) -> None:
         assignment.c.case_id.in_(cases),
         assignment.c.member_id == wanted.from_,
         now=act.unit.now,
+        reason=EndReason.REASSIGNED,
     )
-    for table, column, values, more in (
-        (assignment, assignment.c.member_id, wanted.to, {"since": act.unit.now}),
-        (case_team, case_team.c.team_id, wanted.teams, {}),
+    for table, column, values in (
+        (assignment, assignment.c.member_id, wanted.to),
+        (case_team, case_team.c.team_id, wanted.teams),
     ):
         query = select(table.c.case_id, column).where(table.c.org_id == org_id, table.c.case_id.in_(cases))
         there = {(case_id, value) for case_id, value in connection.execute(query)}
         missing = [
-            {"org_id": org_id, "case_id": case_id, column.name: value, **more}
+            {"org_id": org_id, "case_id": case_id, column.name: value, "since": act.unit.now}
             for case_id in cases
             for value in sorted(set(values))
             if (case_id, value) not in there

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from msgspec import UNSET
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
 
 from casework.access import Access, ChangingCase
 from casework.act import Act
-from casework.cases.past import end_assignments
+from casework.cases.past import EndReason, end_assignments, end_teams
 from casework.cases.schemas import NewRestriction, Restriction
 from casework.cases.service import assign_members
-from casework.cases.tables import assignment, case_file, case_team
+from casework.cases.tables import assignment, case_file
 from casework.errors import Forbidden, NotFound, NotNow, bad_field
 from casework.identity.members import active_members, persons_behind
 from casework.organisations.entries import append_in_act
@@ -211,10 +211,9 @@ def _assign(act: Act, case_id: UUID, members: set[UUID]) -> None:
     connection = act.unit.connection
     here = (assignment.c.org_id == act.org_id, assignment.c.case_id == case_id)
     there = set(connection.execute(select(assignment.c.member_id).where(*here)).scalars())
-    end_assignments(connection, *here, assignment.c.member_id.not_in(members), now=act.unit.now)
-    connection.execute(
-        delete(case_team).where(case_team.c.org_id == act.org_id, case_team.c.case_id == case_id)
-    )
+    ended = (*here, assignment.c.member_id.not_in(members))
+    end_assignments(connection, *ended, now=act.unit.now, reason=EndReason.RESTRICTED)
+    end_teams(connection, act.org_id, case_id, act.unit.now, EndReason.RESTRICTED)
     assign_members(act, case_id, list(members - there))
 
 

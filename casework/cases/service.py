@@ -6,11 +6,11 @@ from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Struct
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from casework.access import Access, Content
 from casework.act import Act, refusal
-from casework.cases.past import end_assignments
+from casework.cases.past import EndReason, end_assignments, end_teams
 from casework.cases.schemas import (
     Assignments,
     CaseCreated,
@@ -236,20 +236,16 @@ def set_assignments(act: Act, case_id: UUID, wanted: Assignments) -> Assignments
         raise bad_field("teams", "unknown_team")
     connection = act.unit.connection
     here = (assignment.c.org_id == act.org_id, assignment.c.case_id == case_id)
-    end_assignments(connection, *here, assignment.c.member_id.not_in(wanted.members), now=act.unit.now)
+    ended = (*here, assignment.c.member_id.not_in(wanted.members))
+    end_assignments(connection, *ended, now=act.unit.now, reason=EndReason.UNASSIGNED)
     there = set(connection.execute(select(assignment.c.member_id).where(*here)).scalars())
     assign_members(act, case_id, sorted(set(wanted.members) - there))
-    connection.execute(
-        delete(case_team).where(case_team.c.org_id == act.org_id, case_team.c.case_id == case_id)
-    )
-    if wanted.teams:
-        connection.execute(
-            insert(case_team),
-            [
-                {"org_id": act.org_id, "case_id": case_id, "team_id": team}
-                for team in sorted(set(wanted.teams))
-            ],
-        )
+    end_teams(connection, act.org_id, case_id, act.unit.now, EndReason.UNASSIGNED, kept=wanted.teams)
+    of_case = (case_team.c.org_id == act.org_id, case_team.c.case_id == case_id)
+    kept = set(connection.execute(select(case_team.c.team_id).where(*of_case)).scalars())
+    if new := sorted(set(wanted.teams) - kept):
+        row = {"org_id": act.org_id, "case_id": case_id, "since": act.unit.now}
+        connection.execute(insert(case_team), [{**row, "team_id": team} for team in new])
     touch_case(act, case_id)
     change.record("case.assign", [], count=len(set(wanted.members)))
     return wanted

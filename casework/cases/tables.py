@@ -90,7 +90,9 @@ assignment = Table(
     Index("ix_assignment_member", "org_id", "member_id", "case_id"),
 )
 
-# From when until when somebody was assigned who is no more.
+_REASONS = "reason IN ('unassigned', 'reassigned', 'restricted', 'recovered')"
+
+# From when until when somebody was assigned who is no more, and why it ended.
 past_assignment = Table(
     "past_assignment",
     metadata,
@@ -99,8 +101,10 @@ past_assignment = Table(
     Column("member_id", Id, primary_key=True),
     Column("since", Moment, primary_key=True),
     Column("until", Moment, nullable=False),
+    Column("reason", String(20), nullable=False, server_default="unassigned"),
     ForeignKeyConstraint(["org_id", "case_id"], ["case_file.org_id", "case_file.id"], ondelete="CASCADE"),
     ForeignKeyConstraint(["org_id", "member_id"], ["membership.org_id", "membership.id"]),
+    CheckConstraint(_REASONS, name="reason"),
 )
 
 case_team = Table(
@@ -109,9 +113,24 @@ case_team = Table(
     Column("org_id", Id, primary_key=True),
     Column("case_id", Id, primary_key=True),
     Column("team_id", Id, primary_key=True),
+    Column("since", Moment, nullable=False),
     ForeignKeyConstraint(["org_id", "case_id"], ["case_file.org_id", "case_file.id"], ondelete="CASCADE"),
     ForeignKeyConstraint(["org_id", "team_id"], ["team.org_id", "team.id"]),
     Index("ix_case_team_team", "org_id", "team_id", "case_id"),
+)
+
+past_case_team = Table(
+    "past_case_team",
+    metadata,
+    Column("org_id", Id, primary_key=True),
+    Column("case_id", Id, primary_key=True),
+    Column("team_id", Id, primary_key=True),
+    Column("since", Moment, primary_key=True),
+    Column("until", Moment, nullable=False),
+    Column("reason", String(20), nullable=False),
+    ForeignKeyConstraint(["org_id", "case_id"], ["case_file.org_id", "case_file.id"], ondelete="CASCADE"),
+    ForeignKeyConstraint(["org_id", "team_id"], ["team.org_id", "team.id"]),
+    CheckConstraint(_REASONS, name="reason"),
 )
 
 # A person with whom somebody of the organisation declared a conflict of interest: marks, under a random salt.

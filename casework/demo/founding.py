@@ -66,7 +66,7 @@ async def found_demo(
             engine = Engine.load(house.slug, SLUGS)
             founded[house.slug] = found(ground, house.slug, house.name, engine, accounts)
             _adopt_charter(connection, settings.state_dir, house, founded[house.slug].org_id, accounts, now)
-            teams.update(_make_teams(connection, house, founded[house.slug].org_id, prepared))
+            teams.update(_make_teams(connection, house, founded[house.slug].org_id, prepared, now))
             progress(Stage.FOUNDING, done, len(HOUSES))
         _exchange_cards(connection, founded, now)
 
@@ -100,12 +100,12 @@ def _prepare_accounts(
 
 
 def _make_teams(
-    connection: Connection, house: House, org_id: UUID, prepared: Mapping[str, NewAccount]
+    connection: Connection, house: House, org_id: UUID, prepared: Mapping[str, NewAccount], now: datetime
 ) -> dict[tuple[str, str], UUID]:
     made = {}
     for name, colleagues in house.teams.items():
         members = [prepared[f"{house.slug}.{colleague}"].memberships[0].id for colleague in colleagues]
-        made[house.slug, name] = make_team(connection, org_id, name, members)
+        made[house.slug, name] = make_team(connection, org_id, name, members, now)
     return made
 
 

@@ -128,13 +128,15 @@ def found(
     return Founded(org_id, founding.fingerprint, str(signer.key), mark, founding.shares)
 
 
-def make_team(connection: Connection, org_id: UUID, name: str, members: Sequence[UUID]) -> UUID:
+def make_team(
+    connection: Connection, org_id: UUID, name: str, members: Sequence[UUID], now: datetime
+) -> UUID:
     """Create a team of an organisation."""
     team_id = new_id()
     connection.execute(insert(team).values(org_id=org_id, id=team_id, name=name))
     connection.execute(
         insert(team_member),
-        [{"org_id": org_id, "team_id": team_id, "member_id": member} for member in members],
+        [{"org_id": org_id, "team_id": team_id, "member_id": member, "since": now} for member in members],
     )
     return team_id
 

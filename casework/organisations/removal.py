@@ -19,6 +19,7 @@ from casework.organisations.key_acts import (
     open_account,
     record_refusal,
 )
+from casework.organisations.teams import leave_teams
 from crypto.directory_entries import MemberRemovedBody
 
 
@@ -61,6 +62,7 @@ def _remove(deployment: Deployment, org_id: UUID, custodian: Opened, login: str,
         raise KeyActRefused(KeyActFault.UNKNOWN_LOGIN, login)
     # The tables may lie about who is certified: an entry about somebody who is not would be refused for ever.
     members = tuple(member for member in account.members if member.bytes in act.directory.members)
+    leave_teams(unit.connection, org_id, account.members, unit.now)
     for member in members:
         act.append(MemberRemovedBody(member.bytes), signer)
         act.record("member.remove", signer, {"member": str(member)})

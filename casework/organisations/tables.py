@@ -184,7 +184,21 @@ team_member = Table(
     Column("org_id", Id, primary_key=True),
     Column("team_id", Id, primary_key=True),
     Column("member_id", Id, primary_key=True),
+    Column("since", Moment, nullable=False),
     ForeignKeyConstraint(["org_id", "team_id"], ["team.org_id", "team.id"]),
     ForeignKeyConstraint(["org_id", "member_id"], ["membership.org_id", "membership.id"]),
     Index("ix_team_member_member", "org_id", "member_id", "team_id"),
+)
+
+# From when until when somebody belonged to a team who does no more.
+past_team_member = Table(
+    "past_team_member",
+    metadata,
+    Column("org_id", Id, primary_key=True),
+    Column("team_id", Id, primary_key=True),
+    Column("member_id", Id, primary_key=True),
+    Column("since", Moment, primary_key=True),
+    Column("until", Moment, nullable=False),
+    ForeignKeyConstraint(["org_id", "team_id"], ["team.org_id", "team.id"]),
+    ForeignKeyConstraint(["org_id", "member_id"], ["membership.org_id", "membership.id"]),
 )

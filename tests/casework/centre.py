@@ -205,7 +205,8 @@ class Centre:
 
     async def team(self, slug: str, name: str, *logins: str) -> UUID:
         members = [self.member(login) for login in logins]
-        return await self.dba(lambda connection: make_team(connection, self.org(slug), name, members))
+        now = self.clock.now()
+        return await self.dba(lambda connection: make_team(connection, self.org(slug), name, members, now))
 
 
 @dataclass

@@ -97,8 +97,8 @@ class Row:
 # The bits of a row, and what each puts into the tables.
 _NEAR: tuple[tuple[int, Table, dict[str, Any]], ...] = (
     (0, assignment, {"member_id": _ASKER, "since": _MOMENT}),
-    (1, case_team, {"team_id": _TEAMS[0]}),
-    (2, case_team, {"team_id": _TEAMS[1]}),
+    (1, case_team, {"team_id": _TEAMS[0], "since": _MOMENT}),
+    (2, case_team, {"team_id": _TEAMS[1], "since": _MOMENT}),
     (
         4,
         case_conflict,
@@ -107,7 +107,7 @@ _NEAR: tuple[tuple[int, Table, dict[str, Any]], ...] = (
     (5, break_glass, {"member_id": _ASKER, "expires_at": _MOMENT + timedelta(minutes=1)}),
     (6, break_glass, {"member_id": _ASKER, "expires_at": _MOMENT}),
     (7, assignment, {"member_id": _COLLEAGUE, "since": _MOMENT}),
-    (8, case_team, {"team_id": _THEIRS}),
+    (8, case_team, {"team_id": _THEIRS, "since": _MOMENT}),
     (
         9,
         case_conflict,
@@ -257,7 +257,8 @@ def _people(connection: Connection) -> None:
         for one in (*_TEAMS, _THEIRS):
             connection.execute(insert(team), {"org_id": org_id, "id": one, "name": "x"})
             whose = _ASKER if one in _TEAMS else _COLLEAGUE
-            connection.execute(insert(team_member), {"org_id": org_id, "team_id": one, "member_id": whose})
+            belongs = {"org_id": org_id, "team_id": one, "member_id": whose, "since": _MOMENT}
+            connection.execute(insert(team_member), belongs)
     _put(connection, [Row(number, _OPEN_TO_ALL) for number in range(ROWS)], _NEIGHBOUR)
 
 

@@ -68,7 +68,7 @@ async def test_my_team_is_of_whoever_belongs_to_a_team_of_the_case(centre: Centr
     of_case = await centre.team("avec", "nuit", "avec.jurist")
     await centre.team("avec", "jour", "avec.psychologist")
     assert not await holds(centre, Fact.MY_TEAM, case, "avec.jurist")
-    await _write(centre, case_team, case_id=UUID(case), team_id=of_case)
+    await _write(centre, case_team, case_id=UUID(case), team_id=of_case, since=centre.clock.now())
     assert await holds(centre, Fact.MY_TEAM, case, "avec.jurist")
     assert not await holds(centre, Fact.MY_TEAM, case, "avec.psychologist")
     assert not await holds(centre, Fact.MY_TEAM, case, "avec.social")

@@ -16,7 +16,6 @@ from casework.database import UnitOfWork, metadata
 from casework.handoffs.states import MOVES, NEED_LIVE_CONSENT, Side
 from casework.identity.sessions import Token
 from casework.identity.tables import sessions_metadata
-from casework.organisations.founding import make_team
 from casework.routing import decode_token
 from policies.vocabulary import Stage
 from tests.casework.administrator import Administrator
@@ -51,7 +50,7 @@ _RIGHTS = {
     **dict.fromkeys((*JOURNAL_TABLES, "audit_cosignature"), "S"),
     # The directory only grows; of what it certifies goes what a newer key has replaced.
     "key_directory": "SI",
-    **dict.fromkeys(("review", "past_assignment", "charter"), "SI"),
+    **dict.fromkeys(("review", "past_assignment", "past_case_team", "past_team_member", "charter"), "SI"),
     **dict.fromkeys(("key_grant", "kek_recovery", "declared_conflict"), "SID"),
     **dict.fromkeys(("opening_hours", "closed_day", "managed_network"), "SID"),
     "drop_key": "SIUD",
@@ -74,8 +73,7 @@ _RIGHTS = {
     "handoff_side": "SID",
     "audit_inbox": "I",
     "audit_detail": "SI",
-    "deployment": "S",
-    "organisation": "S",
+    **dict.fromkeys(("deployment", "organisation"), "S"),
     "alembic_version": "",
 }
 
@@ -135,7 +133,7 @@ class Walled:
 async def furnish(centre: Centre) -> Walled:
     administrator = Administrator(centre.urls.owner)
     avec, member = centre.org("avec"), centre.member("avec.social")
-    team = await administrator.run(lambda connection: make_team(connection, avec, "Accueil", [member]))
+    team = await centre.team("avec", "Accueil", "avec.social")
     social = await centre.sign_in("avec.social", step_up=True)
     await social.post("/me/keys", {"password": PASSWORD}, expect=200)
     case = await social.post(
@@ -169,7 +167,7 @@ async def furnish(centre: Centre) -> Walled:
     )
     # What no route of the main job writes.
     await administrator.sql(
-        f"INSERT INTO case_team SELECT org_id, id, '{team}' FROM case_file",
+        f"INSERT INTO case_team SELECT org_id, id, '{team}', now() FROM case_file",
         "INSERT INTO case_conflict SELECT f.org_id, f.id, created_by, now(), d.id, 'case' "
         "FROM case_file AS f, declared_conflict AS d",
         "INSERT INTO break_glass SELECT org_id, id, id, created_by, now() FROM case_file",
@@ -183,6 +181,8 @@ async def furnish(centre: Centre) -> Walled:
         "SELECT org_id, id, 'prepared', 'objection', created_by, now() FROM case_file",
         "INSERT INTO review SELECT org_id, id, id, 'justified', created_by, now(), '\\x00' FROM case_file",
         "INSERT INTO past_assignment SELECT org_id, id, created_by, now(), now() FROM case_file",
+        "INSERT INTO past_case_team SELECT *, since, 'restricted' FROM case_team",
+        "INSERT INTO past_team_member SELECT *, since FROM team_member",
         "INSERT INTO erasure_owner SELECT org_id, id, id FROM erasure",
         f"INSERT INTO charter VALUES ('{avec}', 1, '\\x41', now())",
         f"INSERT INTO org_settings VALUES ('{avec}', 1)",

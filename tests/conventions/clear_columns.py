@@ -91,6 +91,7 @@ CLEAR_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "org_id": _ORG,
         "case_id": _CASE,
         "team_id": "the fact `my_team` is decided in SQL",
+        "since": "whose team had the case from when; the reviewer explains an access with it",
     },
     "closed_day": {
         "org_id": _ORG,
@@ -290,6 +291,22 @@ CLEAR_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "member_id": _MEMBER,
         "since": "from when somebody was assigned who is no more; the reviewer explains an access with it",
         "until": "and until when",
+        "reason": "one of four codes",
+    },
+    "past_case_team": {
+        "org_id": _ORG,
+        "case_id": _CASE,
+        "team_id": "whose team had the case; the reviewer explains an access with it",
+        "since": "from when",
+        "until": "until when",
+        "reason": "one of four codes",
+    },
+    "past_team_member": {
+        "org_id": _ORG,
+        "team_id": _ID,
+        "member_id": _MEMBER,
+        "since": "who belonged to a team from when",
+        "until": "until when",
     },
     "partner": {
         "org_id": _ORG,
@@ -335,7 +352,12 @@ CLEAR_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "signing_public": _PUBLIC_KEY,
     },
     "team": {"org_id": _ORG, "id": _ID, "name": "a team of staff"},
-    "team_member": {"org_id": _ORG, "team_id": _ID, "member_id": _MEMBER},
+    "team_member": {
+        "org_id": _ORG,
+        "team_id": _ID,
+        "member_id": _MEMBER,
+        "since": "who belongs to a team from when; the reviewer explains an access with it",
+    },
     "sessions.session": {
         "id": "a hash of the token: the row is found by it, and the token is not in it",
         "org_id": _ORG,

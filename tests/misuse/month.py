@@ -186,7 +186,13 @@ class Story:
         for first in range(count):
             members = self._workers[first::count]
             team = await self._centre.dba(
-                partial(make_team, org_id=self._centre.org(SLUG), name=f"équipe {first}", members=members)
+                partial(
+                    make_team,
+                    org_id=self._centre.org(SLUG),
+                    name=f"équipe {first}",
+                    members=members,
+                    now=self._begins - timedelta(days=60),
+                )
             )
             teams[team] = tuple(members)
         return teams
@@ -204,7 +210,10 @@ class Story:
         )
         connection.execute(
             insert(case_team),
-            [{"org_id": org, "case_id": case.id, "team_id": case.team} for case in self._cases],
+            [
+                {"org_id": org, "case_id": case.id, "team_id": case.team, "since": since}
+                for case in self._cases
+            ],
         )
         ids = connection.execute(select(case_file.c.id)).scalars().all()
         assert len(ids) == len(self._cases)

@@ -180,3 +180,16 @@ def test_the_file_of_explanations_says_what_it_rests_on_and_is_refused_otherwise
         assert broken != text
         with pytest.raises(ValueError):  # noqa: PT011 - the library's own, and ours
             parse(broken)
+
+
+async def test_a_team_explains_nothing_from_before_it_had_the_case_nor_from_after(centre: Centre) -> None:
+    team = await centre.team("avec", "nuit", "avec.supervisor")
+    social, supervisor = await centre.sign_in("avec.social"), await centre.sign_in("avec.supervisor")
+    colleague = await centre.sign_in("avec.double", role="supervisor")
+    case = await open_case(social)
+    told = []
+    for teams in ((str(team),), (), ()):
+        await supervisor.get(f"/cases/{case}")
+        told.append([item["times"] for item in await queue(centre)])
+        await _assign(colleague, case, "avec.social", teams=teams)
+    assert told == [[1], [1], [2]]

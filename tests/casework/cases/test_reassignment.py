@@ -5,8 +5,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import Connection, select, update
 
+from casework.cases.tables import past_assignment, past_case_team
 from casework.identity.tables import membership
 from tests.casework.centre import CANARY, Centre, Client
 from tests.casework.conflicting import enter_conflict
@@ -237,3 +238,30 @@ async def test_members_are_listed_for_who_may_assign_and_never_another_organisat
         problem = await (await centre.sign_in(login)).refused("GET", "/members", 403, "forbidden")
         assert CANARY not in str(problem)
     assert {item["entry"]["reason"] for item in await denials(centre, "avec", "case.assign")} == {"policy"}
+
+
+async def test_what_ends_keeps_from_when_until_when_and_why(centre: Centre) -> None:
+    """An assignment taken away, all of a worker's cases handed on, a case restricted: of members and of teams."""
+    social, supervisor = (
+        await centre.sign_in("avec.social"),
+        await centre.sign_in("avec.supervisor", step_up=True),
+    )
+    team = str(await centre.team("avec", "nuit", "avec.jurist"))
+    social_id, jurist_id = str(centre.member("avec.social")), str(centre.member("avec.jurist"))
+    taken, handed, closed = [await open_case(social) for _ in range(3)]
+    for case in (taken, closed):
+        body = {"members": [social_id], "teams": [team]}
+        await supervisor.request("PUT", f"/cases/{case}/assignments", 200, json=body)
+    await supervisor.request("PUT", f"/cases/{taken}/assignments", 200, json={"members": [jurist_id]})
+    await restrict(supervisor, closed, "avec.psychologist", "avec.double")
+    await supervisor.post("/reassignments", handing(centre, "avec.jurist"), expect=200)
+
+    def read(connection: Connection) -> list[list[Any]]:
+        return [list(connection.execute(select(table)).all()) for table in (past_assignment, past_case_team)]
+
+    members, teams = await centre.dba(read)
+    why = {taken: "unassigned", handed: "reassigned", closed: "restricted"}
+    assert {(str(row.case_id), row.reason) for row in members} == set(why.items())
+    assert {(str(row.case_id), row.reason) for row in teams} == {(taken, why[taken]), (closed, why[closed])}
+    assert {row.member_id for row in members} == {centre.member("avec.social")}
+    assert all(row.since < row.until for row in (*members, *teams))

@@ -12,7 +12,7 @@ from casework.organisations.due import Reason
 from casework.organisations.key_acts import Credentials, KeyActFault, KeyActRefused
 from casework.organisations.removal import Removed, remove
 from casework.organisations.rotation import Rotated, rotate
-from casework.organisations.tables import key_directory, key_grant
+from casework.organisations.tables import key_directory, key_grant, past_team_member, team_member
 from crypto.directory_entries import (
     Body,
     CompartmentBody,
@@ -195,3 +195,17 @@ async def test_a_removal_takes_every_membership_and_is_journaled_by_the_custodia
     with pytest.raises(KeyActRefused) as refused:
         await leave(centre, "avec.double")
     assert refused.value.fault is KeyActFault.UNKNOWN_LOGIN
+
+
+async def test_a_removal_ends_what_she_belonged_to_and_remembers_since_when(centre: Centre) -> None:
+    team = await centre.team("avec", "nuit", LEAVING, "avec.social")
+    await leave(centre)
+
+    def read(connection: Connection) -> tuple[list[Any], list[Any]]:
+        now = connection.execute(select(team_member.c.member_id)).scalars().all()
+        return list(now), list(connection.execute(select(past_team_member)).all())
+
+    staying, (past,) = await centre.dba(read)
+    assert staying == [centre.member("avec.social")]
+    assert (past.team_id, past.member_id) == (team, centre.member(LEAVING))
+    assert past.since < past.until
