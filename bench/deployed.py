@@ -34,8 +34,9 @@ from casework.identity.sign_in import sign_in as begin_session
 from casework.identity.totp import STEP_SECONDS
 from casework.integration import Integration
 from casework.journal import Journal, Who
-from casework.organisations.founding import Founded, Ground, found, make_team, prepare_deployment
+from casework.organisations.founding import Founded, Ground, found, prepare_deployment
 from casework.organisations.partners import own_chain, remember_partner
+from casework.organisations.teams import make_team
 from casework.schema import migrate
 from casework.settings import Settings, from_environment
 from crypto.password import DEFAULT_PARAMS

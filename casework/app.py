@@ -14,6 +14,7 @@ from casework.cases.conflict_routes import ROUTES as CONFLICTS
 from casework.cases.declaration_routes import ROUTES as DECLARATION
 from casework.cases.restriction_routes import ROUTES as RESTRICTION
 from casework.cases.routes import ROUTES as CASES
+from casework.cases.team_routes import ROUTES as TEAMS
 from casework.deployment import Deployment
 from casework.drafts.routes import ROUTES as DRAFTS
 from casework.errors import FieldError, Unavailable
@@ -50,6 +51,7 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     *RESTRICTION,
     *DECLARATION,
     *CONFLICTS,
+    *TEAMS,
     *FOLLOW_UPS,
     *DRAFTS,
     *HANDOFFS,

@@ -25,6 +25,8 @@ class EndReason(StrEnum):
     """The case has named members since, and she is none."""
     RECOVERED = "recovered"
     """The recovery shares named others for a restricted case."""
+    TEAM_CLOSED = "team_closed"
+    """The team is no more."""
 
 
 def end_assignments(
@@ -51,6 +53,12 @@ def end_teams(
     _end(connection, case_team, past_case_team, which, now, reason)
 
 
+def take_from_team(connection: Connection, org_id: UUID, team_id: UUID, now: datetime) -> int:
+    """Take every case from a team that is closed, and remember it; returns how many it had."""
+    which = case_team.c.org_id == org_id, case_team.c.team_id == team_id
+    return _end(connection, case_team, past_case_team, which, now, EndReason.TEAM_CLOSED)
+
+
 def _end(
     connection: Connection,
     table: Table,
@@ -58,7 +66,7 @@ def _end(
     which: Collection[ColumnElement[bool]],
     now: datetime,
     reason: EndReason,
-) -> None:
+) -> int:
     ended = select(*table.c, literal(now, Moment), literal(reason)).where(*which)
     connection.execute(insert(past).from_select([*table.c.keys(), "until", "reason"], ended))
-    connection.execute(delete(table).where(*which))
+    return connection.execute(delete(table).where(*which)).rowcount

@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from casework.identity.schemas import NOT_BLANK
 from casework.identity.schemas import Reason as Why
 from casework.receipts import Receipted
 from policies.vocabulary import Group, Purpose, Status
@@ -237,6 +238,37 @@ class NoteList(Struct):
     """The notes that name the asker, newest first."""
 
     items: list[NoteView]
+
+
+TeamName = Annotated[str, Meta(min_length=1, max_length=100, pattern=NOT_BLANK)]
+
+
+class NewTeam(Struct, forbid_unknown_fields=True):
+    """A team, who belongs to it, and why."""
+
+    name: TeamName
+    members: Annotated[list[UUID], Meta(min_length=1, max_length=200)]
+    reason: Why
+
+
+class TeamClosing(Struct, forbid_unknown_fields=True):
+    """Why a team is no more."""
+
+    reason: Why
+
+
+class TeamView(Struct):
+    """A team of colleagues."""
+
+    id: UUID
+    name: str
+    members: list[UUID]
+
+
+class TeamList(Struct):
+    """The teams that are not closed, by name."""
+
+    items: list[TeamView]
 
 
 class Reassignment(Struct, forbid_unknown_fields=True, rename={"from_": "from"}):

@@ -90,7 +90,7 @@ assignment = Table(
     Index("ix_assignment_member", "org_id", "member_id", "case_id"),
 )
 
-_REASONS = "reason IN ('unassigned', 'reassigned', 'restricted', 'recovered')"
+_REASONS = "reason IN ('unassigned', 'reassigned', 'restricted', 'recovered', 'team_closed')"
 
 # From when until when somebody was assigned who is no more, and why it ended.
 past_assignment = Table(

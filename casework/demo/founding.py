@@ -22,9 +22,10 @@ from casework.identity.members import NewAccount, NewMembership, prepare_account
 from casework.journal import Journal
 from casework.organisations.charters import keep_text, next_version
 from casework.organisations.entries import append_entry
-from casework.organisations.founding import Founded, Ground, found, make_team, prepare_deployment
+from casework.organisations.founding import Founded, Ground, found, prepare_deployment
 from casework.organisations.holders import verified_directory
 from casework.organisations.partners import own_chain, remember_partner
+from casework.organisations.teams import make_team
 from casework.schema import migrate
 from crypto.directory_entries import Body, CharterAcceptedBody, EntrySigner
 from crypto.password import KdfParams

@@ -24,8 +24,6 @@ from casework.organisations.tables import (
     key_directory,
     key_grant,
     organisation,
-    team,
-    team_member,
 )
 from casework.signers import new_signer, open_rollup
 from crypto.ceremony import Founding, found_organisation
@@ -126,19 +124,6 @@ def found(
     Anchors(ground.state_dir).plant(org_id, founding.fingerprint, founding.directory.floor)
     mark = set_mark(founding.directory.recovery_public)
     return Founded(org_id, founding.fingerprint, str(signer.key), mark, founding.shares)
-
-
-def make_team(
-    connection: Connection, org_id: UUID, name: str, members: Sequence[UUID], now: datetime
-) -> UUID:
-    """Create a team of an organisation."""
-    team_id = new_id()
-    connection.execute(insert(team).values(org_id=org_id, id=team_id, name=name))
-    connection.execute(
-        insert(team_member),
-        [{"org_id": org_id, "team_id": team_id, "member_id": member, "since": now} for member in members],
-    )
-    return team_id
 
 
 def _store(

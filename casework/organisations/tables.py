@@ -175,6 +175,7 @@ team = Table(
     Column("org_id", Id, primary_key=True),
     Column("id", Id, primary_key=True),
     Column("name", String(100), nullable=False),
+    Column("closed_at", Moment, nullable=True),
     ForeignKeyConstraint(["org_id"], ["organisation.id"]),
 )
 

@@ -115,6 +115,21 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "social": {"summary": "Dossier de logement déposé.", "fields": {"bailleur": "Habitat Fictif"}},
     },
     "set_assignments": {"example": {"members": ["01936c00-0000-7000-8000-000000000001"], "teams": []}},
+    "create_team": {
+        "example": {
+            "name": "Permanence du soir",
+            "members": ["01936c00-0000-7000-8000-000000000001"],
+            "reason": "Nouvelle permanence le jeudi soir.",
+        }
+    },
+    "change_team": {
+        "example": {
+            "name": "Permanence du soir",
+            "members": ["01936c00-0000-7000-8000-000000000001"],
+            "reason": "Une collègue rejoint la permanence.",
+        }
+    },
+    "close_team": {"example": {"reason": "La permanence n’a plus lieu."}},
     "reassign": {
         "example": {
             "from": "01936c00-0000-7000-8000-000000000001",

@@ -77,6 +77,8 @@ LINKS: Final[dict[str, tuple[Link, ...]]] = {
         ),
         Link("prepare_erasure", {}, {"kind": "erasure", "case_id": _ID}),
     ),
+    "create_team": tuple(Link(name, {"team_id": _ID}) for name in ("change_team", "close_team")),
+    "list_teams": tuple(Link(name, {"team_id": _FIRST}) for name in ("change_team", "close_team")),
     "declare_conflict": (Link("withdraw_conflict", {"conflict_id": _ID}),),
     "list_conflicts": (Link("withdraw_conflict", {"conflict_id": _FIRST}),),
     "list_cases": _of_a_case(_FIRST, "view_case", "list_follow_ups", "break_glass"),

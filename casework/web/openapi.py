@@ -44,6 +44,7 @@ TAGS: Final = {
     "charter": "The organisation’s welcome charter, which every member accepts before she works.",
     "compartments": "The organisation’s keys, and how many persons hold each.",
     "cases": "Cases, their groups of fields and who is assigned to them.",
+    "teams": "Teams of colleagues to which cases are assigned.",
     "reassignments": "Giving the cases of a member who leaves to her colleagues.",
     "follow-ups": "What was done, visit by visit.",
     "drafts": "What a member has not saved yet; nobody but herself can open it.",
@@ -138,6 +139,7 @@ _NOT_ONCE: Final = (
     "publish_charter",
     "end_leave",
     "withdraw_conflict",
+    "close_team",
 )
 # What the policies do not decide, and is refused before the charter is accepted, or during a leave.
 _FORBIDDEN_TOO: Final = (

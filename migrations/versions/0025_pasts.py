@@ -1,4 +1,4 @@
-"""Teams have a past, of their members and of their cases, and what ended says why."""
+"""Teams have a past and an end, of their members and of their cases, and what ended says why."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,7 +12,7 @@ depends_on = None
 
 # Unset is NULL and an emptied setting is '': both see no row.
 _OWN = "(SELECT nullif(current_setting('casework.org', true), '')::uuid)"
-_REASONS = "reason IN ('unassigned', 'reassigned', 'restricted', 'recovered')"
+_REASONS = "reason IN ('unassigned', 'reassigned', 'restricted', 'recovered', 'team_closed')"
 # A team that had a case, or a member, before this: since the case or the organisation began.
 _BEGINNINGS = {
     "case_team": "UPDATE case_team SET since = "
@@ -26,6 +26,7 @@ def upgrade() -> None:
     with op.batch_alter_table("past_assignment") as batch:
         batch.add_column(sa.Column("reason", sa.String(20), nullable=False, server_default="unassigned"))
         batch.create_check_constraint(op.f("ck_past_assignment_reason"), _REASONS)
+    op.add_column("team", sa.Column("closed_at", Moment, nullable=True))
     for table, beginning in _BEGINNINGS.items():
         op.add_column(table, sa.Column("since", Moment, nullable=True))
         op.execute(beginning)
@@ -83,6 +84,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("past_team_member")
     op.drop_table("past_case_team")
+    op.drop_column("team", "closed_at")
     for table in _BEGINNINGS:
         with op.batch_alter_table(table) as batch:
             batch.drop_column("since")

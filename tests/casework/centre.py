@@ -28,9 +28,10 @@ from casework.identity import sessions, sign_in
 from casework.identity.members import NewAccount, Position, prepare_account
 from casework.identity.sessions import SignedIn, Token
 from casework.journal import Journal
-from casework.organisations.founding import Founded, Ground, found, make_team, prepare_deployment
+from casework.organisations.founding import Founded, Ground, found, prepare_deployment
 from casework.organisations.holders import verified_directory
 from casework.organisations.partners import own_chain, remember_partner
+from casework.organisations.teams import make_team
 from casework.routing import decode_token
 from casework.schema import migrate
 from casework.settings import Settings

@@ -32,7 +32,7 @@ WRITE = {
     "casework/access.py",
     "casework/cases/emergency.py",
     "casework/cases/erasing.py",
-    "casework/organisations/founding.py",
+    "casework/organisations/teams.py",
     "casework/organisations/settings.py",
 }
 ROOT = Path(__file__).parents[2]

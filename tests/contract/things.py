@@ -71,6 +71,8 @@ async def prepare(centre: Centre) -> Things:
         "view_certificate": {"request_id": certified[0]},
         "delete_draft": {"draft_id": thrown_away},
         "withdraw_conflict": {"conflict_id": conflict},
+        "change_team": {"team_id": str(await centre.team("avec", "jour", "avec.social"))},
+        "close_team": {"team_id": str(await centre.team("avec", "nuit", "avec.social"))},
         "close_case": {"case_id": closing},
         "restrict_case": {"case_id": restricting},
         "view_restriction": {"case_id": named},
@@ -116,6 +118,10 @@ async def prepare(centre: Centre) -> Things:
         },
         "publish_charter": lambda _: {"text": "Accueillir sans condition.", "reason": "contract"},
         "accept_charter": lambda _: {"version": 1},
+        **dict.fromkeys(
+            ("create_team", "change_team"),
+            lambda _: {"name": "nuit", "members": [str(centre.member("avec.social"))], "reason": "contract"},
+        ),
         "declare_conflict": lambda _: {"first_name": "Paul", "family_name": "Contrat"},
     }
     return Things(paths, bodies)

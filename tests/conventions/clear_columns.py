@@ -291,7 +291,7 @@ CLEAR_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "member_id": _MEMBER,
         "since": "from when somebody was assigned who is no more; the reviewer explains an access with it",
         "until": "and until when",
-        "reason": "one of four codes",
+        "reason": "one of five codes",
     },
     "past_case_team": {
         "org_id": _ORG,
@@ -299,7 +299,7 @@ CLEAR_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "team_id": "whose team had the case; the reviewer explains an access with it",
         "since": "from when",
         "until": "until when",
-        "reason": "one of four codes",
+        "reason": "one of five codes",
     },
     "past_team_member": {
         "org_id": _ORG,
@@ -351,7 +351,12 @@ CLEAR_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "daily_public": _PUBLIC_KEY,
         "signing_public": _PUBLIC_KEY,
     },
-    "team": {"org_id": _ORG, "id": _ID, "name": "a team of staff"},
+    "team": {
+        "org_id": _ORG,
+        "id": _ID,
+        "name": "a team of staff",
+        "closed_at": "since when it is no more",
+    },
     "team_member": {
         "org_id": _ORG,
         "team_id": _ID,

@@ -45,6 +45,16 @@ def live_by_the_hours(life: Life) -> None:
     custodian.ask("PUT", path, 422, {**changed, "managed_networks": [life.canaries.word()]})
 
 
+def live_in_a_team(life: Life) -> None:
+    """A team is made, with a reason, renamed, and closed."""
+    supervisor = life.member("avec.supervisor", step_up=True)
+    member = (next(iter(supervisor.get("/members")["items"])))["id"]
+    team = {"name": "nuit", "members": [member], "reason": life.canaries.text()}
+    path = f"/teams/{supervisor.post('/teams', team)['id']}"
+    supervisor.ask("PUT", path, 200, {**team, "name": "soir", "reason": life.canaries.text()})
+    supervisor.post(f"{path}/closure", {"reason": life.canaries.text()}, 200)
+
+
 def live_until_erased(life: Life) -> None:
     """Erasure is asked for, with a reason: of one case refused, of another done."""
     social, officer = life.member("avec.social"), life.member("avec.dpo", step_up=True)

@@ -23,7 +23,7 @@ from casework.cases.service import create_case
 from casework.cases.tables import assignment, case_file, case_team
 from casework.database import UnitOfWork
 from casework.journal import Deed, Touched, Who
-from casework.organisations.founding import make_team
+from casework.organisations.teams import make_team
 from casework.relations import cases_of_persons
 from policies.vocabulary import Purpose, Role
 from tests.casework.centre import Centre

@@ -1,10 +1,14 @@
 """Closing and reopening, emergency access, assignments, reassignment and search."""
 
+from typing import Any
+from uuid import UUID
+
 from tests.casework.centre import CANARY
 from tests.journeys.matrix.actors import Actor, Stage, Things
 from tests.journeys.matrix.cells import (
     ANONYMOUS,
     Call,
+    Cell,
     LikeAssigned,
     Row,
     Spoils,
@@ -44,7 +48,70 @@ def _search(_at: Things) -> Call:
     return Call("/api/v1/search", {"name": f"{CANARY} identity"})
 
 
+_NO_TEAM = UUID(int=1)
+
+
+def _team(at: Things) -> dict[str, Any]:
+    return {"name": "nuit", "members": [at.worker], "reason": "Nouvelle permanence."}
+
+
 ROWS = (
+    Row(
+        "GET",
+        "/api/v1/teams",
+        lambda _: Call("/api/v1/teams"),
+        {
+            **ANONYMOUS,
+            **members(LikeAssigned("a restricted case that names her would be hers to assign")),
+            **without_content(forbidden("case.assign")),
+            Actor.ASSIGNED: allowed(because="who works with whom her colleagues know"),
+        },
+        fields="items",
+    ),
+    Row(
+        "POST",
+        "/api/v1/teams",
+        lambda at: Call("/api/v1/teams", _team(at)),
+        {
+            **ANONYMOUS,
+            **each(forbidden("case.assign"), Actor.UNASSIGNED, Actor.RECEPTION),
+            Actor.SUPERVISOR: allowed("team.create", status=201),
+            **without_content(forbidden("case.assign")),
+            **others(forbidden("case.assign")),
+            **withdrawn(_NO_MATTER),
+            # Whoever works on a case does not choose who else does.
+            Actor.ASSIGNED: forbidden("case.assign"),
+        },
+        fields="id name members",
+    ),
+    Row(
+        "PUT",
+        "/api/v1/teams/{team_id:uuid}",
+        lambda at: Call(f"/api/v1/teams/{_NO_TEAM}", _team(at)),
+        {
+            **ANONYMOUS,
+            **each(forbidden("case.assign"), Actor.UNASSIGNED, Actor.RECEPTION),
+            Actor.SUPERVISOR: Cell(404, ("team.change denied not_found",), "not_found"),
+            **without_content(forbidden("case.assign")),
+            **others(forbidden("case.assign")),
+            **withdrawn(_NO_MATTER),
+            Actor.ASSIGNED: forbidden("case.assign"),
+        },
+    ),
+    Row(
+        "POST",
+        "/api/v1/teams/{team_id:uuid}/closure",
+        lambda _: Call(f"/api/v1/teams/{_NO_TEAM}/closure", {"reason": "Fin de la permanence."}),
+        {
+            **ANONYMOUS,
+            **each(forbidden("case.assign"), Actor.UNASSIGNED, Actor.RECEPTION),
+            Actor.SUPERVISOR: Cell(404, ("team.close denied not_found",), "not_found"),
+            **without_content(forbidden("case.assign")),
+            **others(forbidden("case.assign")),
+            **withdrawn(_NO_MATTER),
+            Actor.ASSIGNED: forbidden("case.assign"),
+        },
+    ),
     Row(
         "POST",
         "/api/v1/cases/{case_id:uuid}/closure",
