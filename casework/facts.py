@@ -5,7 +5,7 @@ With `casework.access` and `casework.packets`, the only place that reads another
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -126,6 +126,32 @@ def request_facts(
     }
     [row] = _CIRCUMSTANCES.rows(connection, values)
     return RequestFacts(hours=bool(row.hours), device=bool(row.device))
+
+
+@dataclass(frozen=True, slots=True)
+class OpeningHours:
+    """When an organisation is open, as it says today: (weekday, opens, closes) in minutes of a day; closed days."""
+
+    spans: frozenset[tuple[int, int, int]]
+    closed_on: frozenset[date]
+
+    def opens_within(self, hour: datetime) -> bool:
+        """Whether it is open in any minute of the hour that begins at this moment in Paris."""
+        first = hour.hour * 60 + hour.minute
+        return hour.date() not in self.closed_on and any(
+            weekday == hour.weekday() and opens < first + 60 and first < closes
+            for weekday, opens, closes in self.spans
+        )
+
+
+def opening_hours_of(connection: Connection, org_id: UUID) -> OpeningHours | None:
+    """When it is open, for whoever looks back on many moments; None where it has set no hours."""
+    spans = select(opening_hours.c.weekday, opening_hours.c.opens, opening_hours.c.closes).where(
+        opening_hours.c.org_id == org_id
+    )
+    closed = select(closed_day.c.day).where(closed_day.c.org_id == org_id)
+    found = frozenset((row.weekday, row.opens, row.closes) for row in connection.execute(spans))
+    return OpeningHours(found, frozenset(connection.execute(closed).scalars())) if found else None
 
 
 def case_facts(

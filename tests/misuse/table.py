@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from casework.audit_review.explaining import explanations
-from casework.audit_review.out_of_hours import PARIS, is_open
+from casework.audit_review.out_of_hours import is_usually_open
 from casework.audit_review.schemas import Kind as Lists
+from casework.facts import PARIS
 from tests.casework.centre import Centre, Client
 from tests.misuse.month import SLUG, Kind, Month, Size
 
@@ -119,7 +120,7 @@ def _is_reading(entry: dict[str, Any]) -> bool:
 
 def _is_late_reading(entry: dict[str, Any]) -> bool:
     moment = datetime.fromtimestamp(entry["time"] / 1_000_000, UTC).astimezone(PARIS)
-    return _is_reading(entry) and not is_open(moment)
+    return _is_reading(entry) and not is_usually_open(moment)
 
 
 _COUNTS = {

@@ -7,9 +7,10 @@ from uuid import uuid4
 import pytest
 
 from casework.audit_review.findings import DENIALS, DENIALS_WITHIN, EMERGENCY_DUE, SAMPLE
-from casework.audit_review.out_of_hours import PARIS, is_open
+from casework.audit_review.out_of_hours import is_usually_open
 from casework.audit_review.schemas import Kind
 from casework.audit_review.volumes import AT_LEAST
+from casework.facts import PARIS
 from tests.casework.audit_review.test_alarms import did
 from tests.casework.audit_review.test_ledger import FOR_HER
 from tests.casework.audit_review.test_reviews import reviewed
@@ -194,6 +195,31 @@ async def test_what_is_read_at_night_and_on_sunday_is_found_once_a_day_as_clocks
     assert await listed(centre, "hours", "cidff") == []
 
 
+async def test_an_organisation_that_set_its_hours_is_judged_by_them(centre: Centre) -> None:
+    at_noon(centre)
+    monday = centre.clock.now() + timedelta(days=7 - centre.clock.now().weekday())
+    hours = {"monday": [{"from": "19:30", "to": "22:15"}], "sunday": [{"from": "00:00", "to": "24:00"}]}
+    closed = (monday.astimezone(PARIS) + timedelta(days=13)).date().isoformat()
+    wanted = {"version": 0, "opening_hours": hours, "closed_on": [closed], "managed_networks": []}
+    custodian = await centre.sign_in("avec.custodian", step_up=True)
+    await custodian.request("PUT", "/organisation/settings", 200, json={**wanted, "reason": "contract"})
+
+    async def reads(day: int, hour: int) -> list[int]:
+        """What is found once somebody has read at this hour of this day."""
+        moment = monday.astimezone(PARIS).replace(hour=hour, minute=45, second=0)
+        centre.clock.offset += moment + timedelta(days=day) - centre.clock.now()
+        await did(centre, "avec.social", 1, action="case.open")
+        return [item["times"] for item in await listed(centre, "hours")]
+
+    # The hour in which it closes counts as open: what is read in it is counted as a whole.
+    for day, hour in ((0, 19), (0, 22), (6, 3)):
+        assert await reads(day, hour) == []
+    assert await reads(7, 18) == [1]
+    assert await reads(7, 23) == [2]
+    assert await reads(8, 10) == [1, 2]
+    assert await reads(13, 12) == [1, 1, 2]
+
+
 @pytest.mark.parametrize(
     ("moment", "opened"),
     [
@@ -207,7 +233,7 @@ async def test_what_is_read_at_night_and_on_sunday_is_found_once_a_day_as_clocks
     ],
 )
 def test_a_centre_is_open_by_the_clock_of_paris_in_summer_and_winter(moment: str, opened: bool) -> None:
-    assert is_open(datetime.fromisoformat(moment).astimezone(PARIS)) is opened
+    assert is_usually_open(datetime.fromisoformat(moment).astimezone(PARIS)) is opened
 
 
 async def test_what_leaves_as_a_file_is_shown_and_what_is_read_is_not(centre: Centre) -> None:
