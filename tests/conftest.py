@@ -20,7 +20,7 @@ from casework.postgres import PostgresDatabase
 from casework.schema import migrate
 from casework.sqlite import SqliteDatabase, sessions_file
 from tests.compiled import compile_once
-from tests.postgres import Cluster, find_binaries
+from tests.postgres import Cluster, Orders, find_binaries
 
 TEMPLATE = "casework_template"
 MEMORY = Path("/dev/shm")
@@ -105,13 +105,26 @@ class RunningCluster:
     def __init__(self) -> None:
         self.directory = Path(os.environ["CASEWORK_TEST_CLUSTER"])
         self._binaries = Path(os.environ["CASEWORK_TEST_PG_BINARIES"])
+        self._orders: Orders | None = None
+
+    def order(self, statement: str) -> None:
+        """Do what `sql` does with a statement that answers nothing, in one session for all of them."""
+        if self._orders is None:
+            self._orders = Orders(self._binaries, self.directory)
+        self._orders.give(statement)
+
+    def end(self) -> None:
+        if self._orders is not None:
+            self._orders.end()
 
 
 @pytest.fixture(scope="session")
-def cluster() -> RunningCluster:
+def cluster() -> Iterator[RunningCluster]:
     if "CASEWORK_TEST_CLUSTER" not in os.environ:
         pytest.skip("no PostgreSQL binaries were found")
-    return RunningCluster()
+    running = RunningCluster()
+    yield running
+    running.end()
 
 
 @pytest.fixture(scope="session")
@@ -141,9 +154,9 @@ def database_place(
         return
     cluster: RunningCluster = request.getfixturevalue("cluster")
     name = f"t_{uuid4().hex}"
-    cluster.sql(f"CREATE DATABASE {name} OWNER casework_owner TEMPLATE {TEMPLATE} STRATEGY file_copy")
+    cluster.order(f"CREATE DATABASE {name} OWNER casework_owner TEMPLATE {TEMPLATE} STRATEGY file_copy")
     yield cluster, name
-    cluster.sql(f"DROP DATABASE {name} WITH (FORCE)")
+    cluster.order(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import tempfile
 import time
 from contextlib import suppress
 from importlib.util import find_spec
+from itertools import takewhile
 from pathlib import Path
 
 from sqlalchemy import URL
@@ -152,6 +153,38 @@ class Cluster:
         self._server.terminate()
         self._server.wait()
         shutil.rmtree(self.directory)
+
+
+class Orders:
+    """A superuser's session that stays: to begin one takes about as long as to make a small database."""
+
+    _END = "that was all"
+
+    def __init__(self, binaries: Path, directory: Path) -> None:
+        self._session = subprocess.Popen(
+            [binaries / "psql", "-h", directory, "-U", "postgres", "-d", "postgres", "-qAtX"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            # Where errors are told, and in order with them the end of each statement.
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def give(self, statement: str) -> None:
+        """Have a statement carried out that answers nothing."""
+        assert self._session.stdin is not None
+        assert self._session.stderr is not None
+        self._session.stdin.write(f"{statement};\n\\warn {self._END}\n")
+        self._session.stdin.flush()
+        said = list(takewhile(lambda line: line.rstrip() != self._END, self._session.stderr))
+        if (
+            any(line.startswith(("ERROR", "FATAL", "psql:")) for line in said)
+            or self._session.poll() is not None
+        ):
+            raise RuntimeError("".join(said))
+
+    def end(self) -> None:
+        self._session.communicate()
 
 
 def _children(parent: int) -> list[int]:

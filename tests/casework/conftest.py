@@ -27,10 +27,10 @@ def postgresql_foundation(
     cluster: RunningCluster, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Foundation, str]]:
     name = f"f_{uuid4().hex}"
-    cluster.sql(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy")
+    cluster.order(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy")
     folder = tmp_path_factory.mktemp("foundation")
     yield asyncio.run(found_centre(folder, cluster.url(name, "casework_owner"))), name
-    cluster.sql(f"DROP DATABASE {name} WITH (FORCE)")
+    cluster.order(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -51,8 +51,8 @@ def founded(
     cluster: RunningCluster = request.getfixturevalue("cluster")
     foundation, template = request.getfixturevalue("postgresql_foundation")
     name, shreds = f"t_{uuid4().hex}", f"s_{uuid4().hex}"
-    cluster.sql(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
-    cluster.sql(f"CREATE DATABASE {shreds} OWNER casework_app STRATEGY file_copy")
+    cluster.order(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    cluster.order(f"CREATE DATABASE {shreds} OWNER casework_app STRATEGY file_copy")
     yield (
         folder,
         foundation,
@@ -64,7 +64,7 @@ def founded(
         ),
     )
     for database in (name, shreds):
-        cluster.sql(f"DROP DATABASE {database} WITH (FORCE)")
+        cluster.order(f"DROP DATABASE {database} WITH (FORCE)")
 
 
 @pytest.fixture

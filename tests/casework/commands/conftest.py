@@ -19,11 +19,11 @@ def place(engine_name: str, request: pytest.FixtureRequest, tmp_path: Path) -> I
         return
     cluster: RunningCluster = request.getfixturevalue("cluster")
     main, shreds = f"c_{uuid4().hex}", f"s_{uuid4().hex}"
-    cluster.sql(f"CREATE DATABASE {main} OWNER casework_owner STRATEGY file_copy")
-    cluster.sql(f"CREATE DATABASE {shreds} OWNER casework_app STRATEGY file_copy")
+    cluster.order(f"CREATE DATABASE {main} OWNER casework_owner STRATEGY file_copy")
+    cluster.order(f"CREATE DATABASE {shreds} OWNER casework_app STRATEGY file_copy")
     yield Place(tmp_path, server_urls(cluster, main, shreds))
     for name in (main, shreds):
-        cluster.sql(f"DROP DATABASE {name} WITH (FORCE)")
+        cluster.order(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")
@@ -38,13 +38,13 @@ def postgresql_original(
     tmp_path_factory: pytest.TempPathFactory, cluster: RunningCluster
 ) -> Iterator[tuple[Place, str, str]]:
     main, shreds = f"c_{uuid4().hex}", f"s_{uuid4().hex}"
-    cluster.sql(f"CREATE DATABASE {main} OWNER casework_owner STRATEGY file_copy")
-    cluster.sql(f"CREATE DATABASE {shreds} OWNER casework_app STRATEGY file_copy")
+    cluster.order(f"CREATE DATABASE {main} OWNER casework_owner STRATEGY file_copy")
+    cluster.order(f"CREATE DATABASE {shreds} OWNER casework_app STRATEGY file_copy")
     original = Place(tmp_path_factory.mktemp("founded"), server_urls(cluster, main, shreds))
     _found(original)
     yield original, main, shreds
     for name in (main, shreds):
-        cluster.sql(f"DROP DATABASE {name} WITH (FORCE)")
+        cluster.order(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -62,10 +62,10 @@ def founded(engine_name: str, request: pytest.FixtureRequest, tmp_path: Path) ->
     copies = {main: f"c_{uuid4().hex}", shreds: f"s_{uuid4().hex}"}
     for source, copy in copies.items():
         owner = "casework_owner" if source == main else "casework_app"
-        cluster.sql(f"CREATE DATABASE {copy} OWNER {owner} TEMPLATE {source} STRATEGY file_copy")
+        cluster.order(f"CREATE DATABASE {copy} OWNER {owner} TEMPLATE {source} STRATEGY file_copy")
     yield Place(folder, server_urls(cluster, copies[main], copies[shreds]))
     for copy in copies.values():
-        cluster.sql(f"DROP DATABASE {copy} WITH (FORCE)")
+        cluster.order(f"DROP DATABASE {copy} WITH (FORCE)")
 
 
 def _found(place: Place) -> None:

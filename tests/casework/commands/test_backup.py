@@ -61,11 +61,11 @@ def target(founded: Place, request: pytest.FixtureRequest, tmp_path: Path) -> It
         return
     cluster: RunningCluster = request.getfixturevalue("cluster")
     main, shreds = f"r_{uuid4().hex}", f"q_{uuid4().hex}"
-    cluster.sql(f"CREATE DATABASE {main} OWNER casework_owner STRATEGY file_copy")
-    cluster.sql(f"CREATE DATABASE {shreds} OWNER casework_app STRATEGY file_copy")
+    cluster.order(f"CREATE DATABASE {main} OWNER casework_owner STRATEGY file_copy")
+    cluster.order(f"CREATE DATABASE {shreds} OWNER casework_app STRATEGY file_copy")
     yield Place(place, server_urls(cluster, main, shreds))
     for name in (main, shreds):
-        cluster.sql(f"DROP DATABASE {name} WITH (FORCE)")
+        cluster.order(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def make_key(place: Place) -> list[str]:

@@ -33,9 +33,9 @@ class Closed:
                 shutil.copy(path, folder / path.name)
             return Closed(Foundation(folder, self.foundation.founded))
         database, shreds = f"t_{uuid4().hex}", f"s_{uuid4().hex}"
-        self.cluster.sql(f"CREATE DATABASE {database} TEMPLATE {self.database} STRATEGY file_copy")
+        self.cluster.order(f"CREATE DATABASE {database} TEMPLATE {self.database} STRATEGY file_copy")
         of = f"TEMPLATE {self.shreds}" if self.shreds else ""
-        self.cluster.sql(f"CREATE DATABASE {shreds} OWNER casework_app {of} STRATEGY file_copy")
+        self.cluster.order(f"CREATE DATABASE {shreds} OWNER casework_app {of} STRATEGY file_copy")
         return Closed(Foundation(folder, self.foundation.founded), self.cluster, database, shreds)
 
     def urls(self) -> Urls:
@@ -53,7 +53,7 @@ class Closed:
     def drop(self) -> None:
         if self.cluster is not None:
             for name in (self.database, self.shreds):
-                self.cluster.sql(f"DROP DATABASE {name} WITH (FORCE)")
+                self.cluster.order(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @dataclass(frozen=True)
