@@ -5,12 +5,11 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.casework.commands.place import COMMAND
+from tests.forked import Forked
 
 PATIENCE_SECONDS = 60
 
@@ -40,8 +39,8 @@ class Server:
         with self.log.open("ab", buffering=0) as log:
             # A kill may have cut the last line short, and this start's first would be lost in it.
             log.write(b"\n")
-            return subprocess.Popen(
-                [sys.executable, "-W", "error", "-c", COMMAND, "serve", "--port", "0"],
+            return Forked(
+                ["serve", "--port", "0"],
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -22,6 +22,7 @@ from casework.settings import from_environment
 from policies.engine import Engine
 from tests.casework.centre import known_engine
 from tests.conftest import RunningCluster
+from tests.forked import Forked
 
 NAME = "centre.example.org"
 AVEC = (
@@ -150,16 +151,14 @@ def start(
     stdin: int = subprocess.DEVNULL,
     command: str = COMMAND,
 ) -> subprocess.Popen[str]:
-    """Start the command line in a process of its own."""
+    """Start the command line in a process of its own; with another `command`, that program."""
     others = {name: value for name, value in os.environ.items() if not name.startswith("CASEWORK_")}
-    return subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", command, *map(str, arguments)],
-        env={**others, **environment},
-        stdin=stdin,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    words = [str(argument) for argument in arguments]
+    streams = {"stdin": stdin, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    if command == COMMAND:
+        return Forked(words, env={**others, **environment}, text=True, **streams)
+    program = [sys.executable, "-W", "error", "-c", command, *words]
+    return subprocess.Popen(program, env={**others, **environment}, text=True, **streams)
 
 
 def server_urls(cluster: RunningCluster, database: str, shreds: str) -> dict[str, URL]:

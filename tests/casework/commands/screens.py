@@ -4,7 +4,6 @@ import os
 import pty
 import select
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from crypto.secret import Secret
 from crypto.words import verification_words
 from tests.casework.commands.place import COMMAND, Place, start
 from tests.casework.commands.test_organisations import read
+from tests.forked import Forked
 
 _PATIENCE = 60.0
 
@@ -33,7 +33,7 @@ _PATIENCE = 60.0
 class Screen:
     """`shown` is everything that stood on it."""
 
-    pid: int
+    process: subprocess.Popen[bytes]
     terminal: int
     shown: str = ""
     code: int | None = None
@@ -56,7 +56,7 @@ class Screen:
             until = time.monotonic() + _PATIENCE
             while self._read(until):
                 pass
-            self.code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+            self.code = self.process.wait()
             os.close(self.terminal)
         return self.code
 
@@ -74,10 +74,11 @@ def open_screen(place: Place, *arguments: str) -> Screen:
     """Run a command on a new screen."""
     others = {name: value for name, value in os.environ.items() if not name.startswith("CASEWORK_")}
     environment = {**others, **place.environment}
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.execve(sys.executable, [sys.executable, "-W", "error", "-c", COMMAND, *arguments], environment)
-    return Screen(pid, terminal)
+    terminal, its = pty.openpty()
+    streams = {"stdin": its, "stdout": its, "stderr": its}
+    process = Forked(list(arguments), terminal=True, env=environment, **streams)
+    os.close(its)
+    return Screen(process, terminal)
 
 
 def type_share(place: Place, slug: str, share: str, code: str) -> Screen:
