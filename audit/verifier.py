@@ -5,10 +5,8 @@ Trust comes from outside: a verification key or a checkpoint that the auditor ke
 ever valid, because a bundle must not vouch for itself.
 """
 
-import heapq
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
@@ -17,7 +15,6 @@ from sqlalchemy import Connection
 from audit.checkpoint import (
     Checkpoint,
     SignedCheckpoint,
-    VerificationKey,
     Verify,
     parse_checkpoint,
 )
@@ -36,38 +33,19 @@ from audit.evidence import (
 )
 from audit.heartbeats import Heartbeats
 from audit.incarnation import RESTORED_ACTION, is_earlier, unmarked
-from audit.known_heads import Head, note_between
+from audit.known_heads import Head, KnownHeads, fault_lost
 from audit.opened_bundle import OpenedBundle
 from audit.signing_keys import SigningKeys
 from audit.skimming import Run, SkimmedTile, skimmed_tiles
 from audit.stored import StoredLog
 from audit.tree import EMPTY_ROOT, Frontier, leaf_hash
+from audit.trust import Trust
 from audit.verdict import CheckName, Findings, Report, Verdict
-from audit.witnessing import Counterpart, RolledUpHead
 
 PRUNE_ACTION = "log.prune"
 
 Progress = Callable[[int, int], None]
 """(entries read, entries in all)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trust:
-    """What the auditor brings along.
-
-    `keys`: the log's verification keys. `trusted`: tree heads known from before (an auditor's saved
-    checkpoint, the signer's state). `rollup_keys`, `witnesses`: who must have signed the roll-up that holds a head
-    of the log. `counterparts`: entries of partners' logs that this one must hold too. `max_age`: how old, in µs
-    before `now`, the newest heartbeat may be, or the newest entry where there is none.
-    """
-
-    keys: tuple[VerificationKey, ...] = ()
-    trusted: tuple[Checkpoint, ...] = ()
-    rollup_keys: tuple[VerificationKey, ...] = ()
-    witnesses: tuple[VerificationKey, ...] = ()
-    counterparts: tuple[Counterpart, ...] = ()
-    max_age: int | None = None
-    now: int = 0
 
 
 def verify_bundle(path: Path, trust: Trust, verify: Verify, progress: Progress | None = None) -> Report:
@@ -108,7 +86,7 @@ class _Verification:
         self._keys = SigningKeys(trust.keys, verify)
         self._disclosed: dict[bytes, str] = {}
         self._details = 0
-        self._rolled_up: RolledUpHead | None = None
+        self._known = KnownHeads(evidence, trust, verify, self._findings)
         # Ids of entries that partners' logs hold.
         self._awaited: list[str] = []
         self._ids: set[bytes] = set()
@@ -151,7 +129,7 @@ class _Verification:
     def _walk(self, latest: SignedCheckpoint) -> None:
         """Read every entry once, grow the tree, and compare it with each tree head when it has its size."""
         size = latest.checkpoint.size
-        heads = self._heads(latest)
+        heads = self._known.by_size(latest)
         try:
             self._grow(heads, size)
         except EvidenceMissing:
@@ -206,59 +184,6 @@ class _Verification:
             start += len(nodes)
         return following
 
-    def _heads(self, latest: SignedCheckpoint) -> Iterator[Head]:
-        """Every tree head, by size: the earlier checkpoints, the trusted ones, the newest."""
-        head = latest.checkpoint
-        kept = []
-        for known in [*(Head(one, vouched=True) for one in self._trust.trusted), *self._witnessed(head)]:
-            if unmarked(known.checkpoint.origin) != unmarked(head.origin):
-                words = "le point de contrôle de confiance est celui d’un autre journal"
-                self._findings.fault(CheckName.HISTORY, Verdict.INCONSISTENT, words)
-            elif known.size > head.size and is_earlier(known.checkpoint.origin, head.origin):
-                self._fault_lost(known.size)
-            elif known.size > head.size:
-                words = f"le journal a {head.size} écritures, et {known.size} étaient attestées"
-                self._findings.fault(CheckName.HISTORY, Verdict.INCONSISTENT, words, index=head.size)
-            else:
-                kept.append(known)
-        kept.sort(key=lambda one: one.size)
-        newest = Head(head, note=latest)
-        # Of one size the auditor's own comes first: only what it agrees with counts as agreed.
-        return heapq.merge(kept, self._earlier(head), [newest], key=lambda one: one.size)
-
-    def _witnessed(self, latest: Checkpoint) -> list[Head]:
-        """The head in the roll-up, vouched for where everybody who was asked for has signed."""
-        asked = bool(self._trust.rollup_keys or self._trust.witnesses)
-        members = self._evidence.rolled_up()
-        if members is None:
-            if asked:
-                words = "aucun point de contrôle de ce journal n’est inscrit au récapitulatif"
-                self._findings.fault(CheckName.WITNESSES, Verdict.UNWITNESSED, words)
-            return []
-        try:
-            found = self._rolled_up = RolledUpHead.parse(*members, latest.origin)
-        except (NoteRefused, ProofRefused):
-            words = "l’inscription au récapitulatif ne prouve rien"
-            self._findings.fault(CheckName.WITNESSES, Verdict.INCONSISTENT, words)
-            return []
-        missing = found.unsigned_by(self._trust.rollup_keys, self._trust.witnesses, self._verify)
-        for name in missing:
-            words = f"{name} n’a pas signé le récapitulatif"
-            self._findings.fault(CheckName.WITNESSES, Verdict.UNWITNESSED, words)
-        return [Head(found.head, vouched=asked and not missing)]
-
-    def _earlier(self, latest: Checkpoint) -> Iterator[Head]:
-        previous = -1
-        for text in self._evidence.earlier():
-            note = note_between(text, previous, latest)
-            if note is None:
-                words = "un point de contrôle antérieur est malformé ou hors de sa place"
-                self._findings.fault(CheckName.HISTORY, Verdict.INCONSISTENT, words)
-                return
-            head = note.checkpoint
-            previous = head.size
-            yield Head(head, note=note)
-
     def _compare_all(self, heads: Iterator[Head], following: Head | None) -> Head | None:
         """Compare the tree with every head of its size; returns the first head of a larger one."""
         while following is not None and following.size == self._frontier.size:
@@ -276,7 +201,7 @@ class _Verification:
             return
         if self._incarnation is not None and is_earlier(head.origin, self._incarnation):
             # Another incarnation goes on from before this head: its last entries are the lost ones.
-            self._fault_lost(head.size)
+            fault_lost(self._findings, head.size)
             return
         words = f"les écritures ne mènent pas au point de contrôle de taille {head.size}"
         if self._findings.failed(CheckName.TREE) or not vouched:
@@ -284,10 +209,6 @@ class _Verification:
             self._findings.fault(CheckName.HISTORY, Verdict.INCONSISTENT, words)
         else:
             self._fault_after_agreed(CheckName.HISTORY, words)
-
-    def _fault_lost(self, size: int) -> None:
-        words = f"le journal a été restauré : des {size} écritures attestées auparavant, les dernières sont perdues"
-        self._findings.fault(CheckName.HISTORY, Verdict.INCOMPLETE, words)
 
     def _belongs(self, log: str, action: str, index: int) -> bool:
         """Whether an entry is of the incarnation that is being read, or rightly begins the next one."""
@@ -472,8 +393,8 @@ class _Verification:
         }
         if self._details:
             words[CheckName.DETAILS] = f"détails divulgués, tels qu’ils ont été inscrits : {self._details}"
-        if self._rolled_up is not None:
-            covered = f"les {self._rolled_up.head.size} premières écritures sont au récapitulatif"
+        if self._known.rolled_up is not None:
+            covered = f"les {self._known.rolled_up.head.size} premières écritures sont au récapitulatif"
             asked = self._trust.rollup_keys or self._trust.witnesses
             words[CheckName.WITNESSES] = covered + (", signé de qui le devait" if asked else "")
         if self._trust.counterparts:

@@ -28,8 +28,9 @@ from audit.log import prove_consistency, prove_inclusion
 from audit.opened_bundle import OpenedBundle
 from audit.receipt import verify_receipt
 from audit.tree import Frontier, leaf_hash, verify_consistency
+from audit.trust import Trust
 from audit.verdict import Verdict
-from audit.verifier import Trust, verify_bundle
+from audit.verifier import verify_bundle
 from bench.journals import write_journal
 from bench.report import table
 from bench.results import Machine

@@ -17,8 +17,9 @@ from audit.integrator import hold_off
 from audit.rollup import ROLLUP, rolled_up_heads, verify_rollup
 from audit.state import SignerState
 from audit.tables import DEPLOYMENT_LOG
+from audit.trust import Trust
 from audit.verdict import Report, Verdict
-from audit.verifier import Trust, verify_database
+from audit.verifier import verify_database
 from audit.versions import SeenRows, seen_rows
 from casework.anchors import AnchorMissing, Anchors
 from casework.cases.soundness import Soundness, inspect_cases, pseudonym_parts, stored_versions

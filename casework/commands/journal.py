@@ -14,8 +14,9 @@ from audit.errors import EntryRefused, NoteRefused, ProofRefused
 from audit.log import latest_checkpoint
 from audit.receipt import Receipt, verify_receipt
 from audit.tables import DEPLOYMENT_LOG
+from audit.trust import Trust
 from audit.verdict import Report, Verdict
-from audit.verifier import Progress, Trust, verify_bundle, verify_database
+from audit.verifier import Progress, verify_bundle, verify_database
 from audit.witnessing import Counterpart
 from casework.clock import Clock, microseconds
 from casework.commands.compared_checkpoints import compare

@@ -10,8 +10,9 @@ from audit.checkpoint import VerificationKey
 from audit.entry import Outcome
 from audit.errors import NoteRefused, ProofRefused
 from audit.receipt import verify_receipt
+from audit.trust import Trust
 from audit.verdict import Report
-from audit.verifier import Trust, verify_bundle
+from audit.verifier import verify_bundle
 from casework.demo.people import Pause, Person
 from crypto.signing import verify
 

@@ -4,7 +4,7 @@ import runpy
 from pathlib import Path
 from typing import Any
 
-from audit.verifier import Trust
+from audit.trust import Trust
 
 PATH = Path(__file__).parents[2] / "docs" / "audit" / "verify.py"
 _SECOND = runpy.run_path(str(PATH))

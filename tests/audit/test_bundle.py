@@ -12,8 +12,9 @@ from audit.checkpoint import Checkpoint, parse_checkpoint, sign_checkpoint
 from audit.errors import NothingPublished
 from audit.layout import tile_path, upper_tiles
 from audit.tree import leaf_hash
+from audit.trust import Trust
 from audit.verdict import CheckName, Verdict
-from audit.verifier import Trust, verify_bundle
+from audit.verifier import verify_bundle
 from tests.audit import second
 from tests.audit.journal import LOG, ORIGIN, Journal, verify
 

@@ -7,8 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audit.checkpoint import parse_checkpoint
+from audit.trust import Trust
 from audit.verdict import Verdict
-from audit.verifier import Trust, verify_bundle
+from audit.verifier import verify_bundle
 from tests.audit import second, test_signing_keys
 from tests.audit import test_verifier_testimony as testimony
 from tests.audit.journal import Journal, verify

@@ -21,8 +21,9 @@ from audit.incarnation import (
 )
 from audit.integrator import integrate
 from audit.log import record
+from audit.trust import Trust
 from audit.verdict import Report, Verdict
-from audit.verifier import Trust, verify_database
+from audit.verifier import verify_database
 from tests.audit.journal import LOG, ORIGIN, Journal, make_entry, rows, verify
 
 STAMP = "20261122201500"

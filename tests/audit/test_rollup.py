@@ -40,8 +40,9 @@ from audit.rollup import (
 from audit.tables import ROLLUP_LOG
 from audit.tree import leaf_hash, verify_inclusion
 from audit.triggers import drop_triggers
+from audit.trust import Trust
 from audit.verdict import Verdict
-from audit.verifier import Trust, verify_bundle
+from audit.verifier import verify_bundle
 from casework import postgres
 from tests.audit.journal import LOG, ORIGIN, Journal, Key, make_entry, only_on, verify
 from tests.audit.tampering import rewrite, tamper

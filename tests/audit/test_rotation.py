@@ -13,8 +13,9 @@ from audit.errors import JournalRefused, NoteRefused
 from audit.integrator import integrate
 from audit.rotation import says, waits
 from audit.signing_keys import RETIRED_ACTION, ROTATED_ACTION
+from audit.trust import Trust
 from audit.verdict import Verdict
-from audit.verifier import Trust, verify_bundle
+from audit.verifier import verify_bundle
 from tests.audit.journal import LOG, ORIGIN, Journal, Key, verify
 
 NEW = NoteSigner(ORIGIN, Key(2))

@@ -18,8 +18,9 @@ from audit.incarnation import marked
 from audit.layout import tile_path, upper_tiles
 from audit.receipt import Receipt
 from audit.tree import Frontier, leaf_hash, node_hash
+from audit.trust import Trust
 from audit.verdict import CheckName, Report, Verdict
-from audit.verifier import Trust, verify_bundle
+from audit.verifier import verify_bundle
 from tests.audit import second
 from tests.audit.journal import ORIGIN, START, Key, make_entry, new_id, verify
 from tests.audit.test_verifier import failed

@@ -11,8 +11,9 @@ from audit.errors import JournalRefused
 from audit.follower import Follower
 from audit.integrator import Pending, integrate
 from audit.state import SignerState
+from audit.trust import Trust
 from audit.verdict import Verdict
-from audit.verifier import Trust, verify_database
+from audit.verifier import verify_database
 from tests.audit.journal import LOG, ORIGIN, Journal, verify
 from tests.audit.tampering import cut_back, tamper
 

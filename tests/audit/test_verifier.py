@@ -11,8 +11,9 @@ from audit import tables
 from audit.bundle import write_bundle
 from audit.checkpoint import Checkpoint, NoteSigner, parse_checkpoint, sign_checkpoint
 from audit.entry import Entry, LaneNumber, Outcome
+from audit.trust import Trust
 from audit.verdict import CheckName, Report, Verdict
-from audit.verifier import Trust, verify_bundle, verify_database
+from audit.verifier import verify_bundle, verify_database
 from tests.audit import second, tampering
 from tests.audit.journal import LOG, ORIGIN, Journal, Key, make_entry, only_on, verify
 from tests.audit.tampering import Tampering, tamper

@@ -20,8 +20,9 @@ from audit.incarnation import marked
 from audit.log import prove_inclusion
 from audit.receipt import Receipt
 from audit.tree import leaf_hash, node_hash
+from audit.trust import Trust
 from audit.verdict import CheckName, Report, Verdict
-from audit.verifier import Trust, verify_bundle
+from audit.verifier import verify_bundle
 from audit.witnessing import Counterpart
 from tests.audit import second
 from tests.audit.journal import LOG, Journal, Key, make_entry, verify

@@ -14,7 +14,8 @@ from audit import tables as audit_tables
 from audit.bundle import write_bundle
 from audit.checkpoint import VerificationKey
 from audit.entry import Entry
-from audit.verifier import Trust, verify_bundle
+from audit.trust import Trust
+from audit.verifier import verify_bundle
 from casework.database import Database, UnitOfWork, UnrecordedAccess
 from casework.journal import Deed, Journal, Who
 from casework.outages import CommitFailed

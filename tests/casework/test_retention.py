@@ -14,8 +14,9 @@ from audit.bundle import write_bundle
 from audit.checkpoint import VerificationKey
 from audit.errors import JournalRefused
 from audit.triggers import drop_triggers
+from audit.trust import Trust
 from audit.verdict import Verdict
-from audit.verifier import Trust, verify_bundle
+from audit.verifier import verify_bundle
 from casework import postgres, retention
 from casework.database import UnitOfWork
 from casework.journal import Deed, Who

@@ -15,8 +15,9 @@ from audit import tables
 from audit.checkpoint import VerificationKey
 from audit.nodes import stored_nodes
 from audit.tree import consistency_proof, verify_consistency
+from audit.trust import Trust
 from audit.verdict import Verdict
-from audit.verifier import Trust, verify_database
+from audit.verifier import verify_database
 from casework.clock import Clock
 from casework.deployment import assemble, dismantle
 from casework.integration import Integration

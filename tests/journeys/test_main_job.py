@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from audit.checkpoint import VerificationKey
-from audit.verifier import Trust, verify_bundle
+from audit.trust import Trust
+from audit.verifier import verify_bundle
 from crypto.signing import verify
 from tests.casework.centre import Centre
 

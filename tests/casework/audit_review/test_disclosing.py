@@ -9,8 +9,9 @@ from sqlalchemy import Connection, text
 
 from audit.checkpoint import VerificationKey
 from audit.triggers import drop_triggers
+from audit.trust import Trust
 from audit.verdict import CheckName
-from audit.verifier import Trust, verify_bundle
+from audit.verifier import verify_bundle
 from crypto.signing import verify
 from tests.audit import second
 from tests.audit.test_bundle import members

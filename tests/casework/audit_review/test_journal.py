@@ -14,7 +14,8 @@ from audit.checkpoint import VerificationKey, parse_checkpoint, verify_checkpoin
 from audit.errors import ProofRefused
 from audit.receipt import verify_receipt
 from audit.triggers import drop_triggers
-from audit.verifier import Trust, verify_bundle
+from audit.trust import Trust
+from audit.verifier import verify_bundle
 from crypto.signing import verify
 from tests.casework.centre import CANARY, Centre
 from tests.casework.story import hand_over, new_case, note, open_case, told
