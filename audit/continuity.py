@@ -12,6 +12,10 @@ from dataclasses import dataclass, field
 GRACE_US = 30_000_000
 # Requests take their time before they commit, so a lane's times may be a little out of order.
 CLOCK_TOLERANCE_US = 60_000_000
+# Of more writers, or numbers declared void, than any journal has, a verification follows no more: each is an object
+# in memory, and a made-up log would have one for every few bytes.
+MOST_LANES = 1 << 16
+MOST_VOID = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,10 @@ class Continuity:
         """Where the log is pruned, a lane may begin at any number."""
         self._from_the_beginning = from_the_beginning
         self._lanes: dict[str, _Lane] = {}
+        self._declared = 0
         self.newest_time = 0
+        # Whether there were more lanes or void numbers than are followed.
+        self.has_too_many = False
 
     def singular(self, writers: Sequence[str], numbers: Sequence[int], times: Sequence[int]) -> Iterator[int]:
         """Take a run of entries, each where it is simply the next of its lane.
@@ -64,6 +71,9 @@ class Continuity:
     def number_is_new(self, writer: str, n: int, void: Sequence[int], index: int, time: int) -> bool:
         """Take the entry's number; False where its lane already has an entry with it."""
         lane = self._lanes.get(writer)
+        if lane is None and len(self._lanes) == MOST_LANES:
+            self.has_too_many = True
+            return True
         if lane is None:
             first = 1 if self._from_the_beginning else n
             lane = self._lanes[writer] = _Lane(first, first)
@@ -89,9 +99,19 @@ class Continuity:
             _advance(lane)
         return True
 
+    def declared_void(self, void: Sequence[int]) -> Sequence[int]:
+        """What an entry declares void, as far as it is followed."""
+        if self._declared + len(void) > MOST_VOID:
+            self.has_too_many = True
+            return ()
+        self._declared += len(void)
+        return void
+
     def time_runs_forwards(self, writer: str, time: int) -> bool:
         """Whether `time` (µs) is not behind the newest of this writer by more than the tolerance."""
-        lane = self._lanes[writer]
+        lane = self._lanes.get(writer)
+        if lane is None:  # one of too many
+            return True
         if time < lane.newest_time - CLOCK_TOLERANCE_US:
             return False
         lane.newest_time = max(lane.newest_time, time)

@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from hmac import digest
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -27,10 +28,28 @@ from audit.layout import (
 )
 from audit.tree import HASH_BYTES
 
-_MAX_ENTRIES_BYTES = TILE_WIDTH * (LENGTH_BYTES + MAX_LENGTH)
+# Of a longer log each entry's id alone is more than a verification should hold.
+MOST_ENTRIES = 1 << 23
+# Also of the list of members, and of the disclosed details: one tile with the largest entries.
+_MAX_BYTES = TILE_WIDTH * (LENGTH_BYTES + MAX_LENGTH)
+# What a tile of empty entries takes in memory all the same.
+_TILE_BYTES = 1 << 16
 _ENCRYPTED = 0x1
 # What a damaged or crafted member makes zipfile and zlib raise.
 _UNREADABLE = (BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError)
+
+
+class _ArchiveFile(FileIO):
+    """The zip's file. zipfile reads the list of members at once, and makes an object of each of them."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > _MAX_BYTES:
+            raise EvidenceRefused("l’archive a trop de membres")
+        return super().read(size)
+
+    def __del__(self) -> None:
+        # zipfile closes only a file that it opened itself.
+        self.close()
 
 
 class OpenedBundle:
@@ -41,12 +60,13 @@ class OpenedBundle:
 
         Raises:
             EvidenceMissing: no file, or no zip (a download that broke off is one).
-            EvidenceRefused: a member twice, encrypted, or compressed in another way.
+            EvidenceRefused: a member twice, encrypted, or compressed in another way; or a list of members of more
+                than 16 MiB.
 
         """
         self.path = path
         try:
-            self._zip = ZipFile(path)
+            self._zip = ZipFile(_ArchiveFile(path))
         except _UNREADABLE:
             raise EvidenceMissing("le fichier n’est pas une archive zip lisible") from None
         self._members: dict[str, ZipInfo] = {}
@@ -91,6 +111,8 @@ class OpenedBundle:
     def disclosed(self) -> Mapping[bytes, str]:
         if DETAILS not in self._members:
             return {}
+        if self._members[DETAILS].file_size > _MAX_BYTES:
+            raise EvidenceRefused(f"{DETAILS} est trop grand")
         commitments: dict[bytes, str] = {}
         try:
             with self._zip.open(self._members[DETAILS]) as member:
@@ -129,6 +151,12 @@ class OpenedBundle:
             entries = self._entries(tile_path("entries", index, width), width)
         return Tile(first, leaves, entries)
 
+    def bytes_of_tile(self, first: int, size: int) -> int:
+        """About how much memory the tile that begins at leaf `first` takes; little more than 16 MiB at most."""
+        width = min(TILE_WIDTH, size - first)
+        info = self._members.get(tile_path("entries", first // TILE_WIDTH, width))
+        return _TILE_BYTES + (min(info.file_size, _MAX_BYTES) if info is not None else 0)
+
     def stores(self, level: int) -> bool:
         return level % TILE_HEIGHT == 0
 
@@ -150,7 +178,11 @@ class OpenedBundle:
         return False
 
     def refuse_other_members(self, size: int) -> None:
-        """Refuse a bundle with other members than a tree of `size` leaves has."""
+        """Refuse a bundle with other members than a tree of `size` leaves has, or of more than are read."""
+        if size > MOST_ENTRIES:
+            raise EvidenceMissing(
+                f"le journal a plus de {MOST_ENTRIES} écritures : une archive n’en a pas tant"
+            )
         # First a bound: the size stands in a note that nobody may have signed.
         if size > len(self._members) * TILE_WIDTH:
             raise EvidenceMissing("l’archive est plus petite que son point de contrôle ne le dit")
@@ -172,7 +204,7 @@ class OpenedBundle:
         return [None if node == MISSING_HASH else node for node in nodes]
 
     def _entries(self, name: str, width: int) -> list[bytes | None]:
-        raw = self._read(name, _MAX_ENTRIES_BYTES)
+        raw = self._read(name, _MAX_BYTES)
         entries: list[bytes | None] = []
         at = 0
         while at < len(raw):
@@ -190,8 +222,10 @@ class OpenedBundle:
         if info.file_size > limit:
             raise EvidenceRefused(f"{name} est trop grand")
         try:
-            # zipfile stops at the announced size and then checks the CRC.
-            return self._zip.read(info)
+            with self._zip.open(info) as member:
+                # Where the announced size ends zipfile stops, and checks the CRC. Asked for all at once it would
+                # first inflate whatever is there.
+                return member.read(info.file_size + 1)
         except _UNREADABLE:
             raise EvidenceMissing(f"{name} est illisible") from None
 

@@ -9,7 +9,7 @@ import os
 import re
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from multiprocessing import get_context
@@ -22,9 +22,12 @@ from audit.opened_bundle import OpenedBundle
 
 # From so many entries on, starting processes costs less than it saves.
 MANY = 1 << 17
-# Tiles that one process reads at a time; so many chunks wait at most for each process, which bounds the memory.
-_CHUNK = 16
-_AHEAD = 2
+# A process is given so many bytes at a time, or one tile; and so many are under way, or not yet judged, in all.
+# Whatever a bundle holds, this bounds the memory, which is a few times as much.
+_CHUNK_BYTES = 1 << 22
+_BYTES_UNDER_WAY = 3 << 24
+# One process judges what all of them read: more would wait for it.
+_MOST_PROCESSES = 4
 
 _CODE, _HEX = r"[a-z][a-z0-9_.]{0,99}", r"[0-9a-f]{64}"
 # Written out: a group that repeats costs more time.
@@ -158,7 +161,7 @@ def skimmed_tiles(evidence: Evidence, size: int, *, whole: bool) -> Iterator[Ski
     """
     if isinstance(evidence, OpenedBundle) and size >= MANY:
         evidence.refuse_other_members(size)
-        yield from _skimmed_by_many(evidence.path, size, whole)
+        yield from _skimmed_by_many(evidence, size, whole)
         return
     for tile in evidence.tiles(size):
         yield skim_tile(tile, whole=whole or tile.columns is not None)
@@ -187,21 +190,39 @@ def _root(nodes: list[bytes]) -> bytes:
 _Chunk: TypeAlias = tuple[list[SkimmedTile], EvidenceMissing | EvidenceRefused | None]
 
 
-def _skimmed_by_many(path: Path, size: int, whole: bool) -> Iterator[SkimmedTile]:
-    processes = len(os.sched_getaffinity(0))
+def _skimmed_by_many(bundle: OpenedBundle, size: int, whole: bool) -> Iterator[SkimmedTile]:
+    processes = min(len(os.sched_getaffinity(0)), _MOST_PROCESSES)
     waiting: deque[Future[_Chunk]] = deque()
-    # Not forked: whoever calls this may run threads.
-    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-        try:
-            for first in range(0, size, TILE_WIDTH * _CHUNK):
-                chunk = range(first, min(size, first + TILE_WIDTH * _CHUNK), TILE_WIDTH)
-                waiting.append(pool.submit(_skim_chunk, path, size, chunk, whole))
-                if len(waiting) > processes * _AHEAD:
+    weights: deque[int] = deque()
+    try:
+        # Not forked: whoever calls this may run threads.
+        with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+            try:
+                for chunk, weight in _chunks(bundle, size):
+                    while waiting and sum(weights) + weight > _BYTES_UNDER_WAY:
+                        yield from _tiles_of(waiting.popleft())
+                        weights.popleft()
+                    waiting.append(pool.submit(_skim_chunk, bundle.path, size, chunk, whole))
+                    weights.append(weight)
+                while waiting:
                     yield from _tiles_of(waiting.popleft())
-            while waiting:
-                yield from _tiles_of(waiting.popleft())
-        finally:
-            pool.shutdown(cancel_futures=True)
+            finally:
+                pool.shutdown(cancel_futures=True)
+    except (BrokenExecutor, MemoryError, OSError):
+        words = "un processus de vérification s’est arrêté : il a pu manquer de mémoire"
+        raise EvidenceMissing(words) from None
+
+
+def _chunks(bundle: OpenedBundle, size: int) -> Iterator[tuple[range, int]]:
+    """The first leaves of the tiles to read together, and about how many bytes they take."""
+    begins = weight = 0
+    for first in range(0, size, TILE_WIDTH):
+        more = bundle.bytes_of_tile(first, size)
+        if weight and weight + more > _CHUNK_BYTES:
+            yield range(begins, first, TILE_WIDTH), weight
+            begins, weight = first, 0
+        weight += more
+    yield range(begins, size, TILE_WIDTH), weight
 
 
 def _tiles_of(chunk: "Future[_Chunk]") -> Iterator[SkimmedTile]:

@@ -1,5 +1,6 @@
 """The verification of a log, offline from a bundle or straight on the tables; the steps are those of
-docs/audit/format.md. It holds a few tiles of entries at a time, and every entry's id (about 100 bytes, in a set).
+docs/audit/format.md. It holds a few tiles of entries at a time, and every entry's id (about 100 bytes, in a set);
+of a number that waits for a smaller one of its lane, 250 bytes more.
 
 Trust comes from outside: a verification key or a checkpoint that the auditor kept. Without either nothing is
 ever valid, because a bundle must not vouch for itself.
@@ -18,7 +19,7 @@ from audit.checkpoint import (
     Verify,
     parse_checkpoint,
 )
-from audit.continuity import Continuity
+from audit.continuity import MOST_LANES, MOST_VOID, Continuity
 from audit.entry import Entry, Outcome
 from audit.errors import EntryRefused, NoteRefused, ProofRefused
 from audit.evidence import (
@@ -300,7 +301,7 @@ class _Verification:
         lane = entry.lane
         identity = bytes.fromhex(entry.id.replace("-", ""))
         run = Run(index, entry.log, [identity], [lane.writer], [lane.n], [entry.time])
-        self._check_run(run, entry.action, lane.void)
+        self._check_run(run, entry.action, self._continuity.declared_void(lane.void))
         columns = None if tile is None else tile.columns
         if columns is not None and columns[index % TILE_WIDTH] != review_columns(entry):
             words = f"les colonnes de recherche de l’écriture {index} disent autre chose qu’elle"
@@ -324,6 +325,9 @@ class _Verification:
         for hole in self._continuity.holes():
             words = f"la file {hole.writer} n’a pas d’écriture {hole.first}"
             self._findings.fault(CheckName.LANES, Verdict.INCOMPLETE, words, index=hole.index)
+        if self._continuity.has_too_many:
+            words = f"plus de {MOST_LANES} files, ou de {MOST_VOID} numéros annulés : ils n’ont pas tous été suivis"
+            self._findings.fault(CheckName.LANES, Verdict.INCOMPLETE, words)
 
     def _check_pruning(self) -> None:
         if not self._minimum:

@@ -14,6 +14,7 @@ import argparse
 import functools
 import hashlib
 import hmac
+import io
 import itertools
 import json
 import re
@@ -237,6 +238,10 @@ def read_entry(raw):
 
 # The archive
 
+# The largest tile of entries; and of how many entries, writers and void numbers a verifier keeps count.
+LARGEST = 256 * 65_537
+MOST_ENTRIES, MOST_WRITERS, MOST_VOID = 2**23, 2**16, 2**20
+
 
 def tile_name(level, index, width):
     digits = str(index)
@@ -251,10 +256,22 @@ def tiles_of(nodes):
     return ((first // 256, min(256, nodes - first)) for first in range(0, nodes, 256))
 
 
+class ArchiveFile(io.FileIO):
+    """zipfile reads the list of members at once: refused where it is longer than a tile of the largest entries."""
+
+    def read(self, size=-1):
+        if size > LARGEST:
+            raise Fault(INCONSISTENT, "the archive has too many members")
+        return super().read(size)
+
+    def __del__(self):
+        self.close()
+
+
 class Archive:
     def __init__(self, path):
         try:
-            self.zip = zipfile.ZipFile(path)
+            self.zip = zipfile.ZipFile(ArchiveFile(path))
         except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError):
             raise Fault(INCOMPLETE, "not a readable zip") from None
         infos = self.zip.infolist()
@@ -270,7 +287,9 @@ class Archive:
         if self.members[name].file_size > limit:
             raise Fault(INCONSISTENT, f"{name} is too large")
         try:
-            return self.zip.read(name)
+            with self.zip.open(name) as member:
+                # One byte more: zipfile stops where it was told that the member ends, and checks the sum.
+                return member.read(self.members[name].file_size + 1)
         except Exception:  # whatever a damaged archive makes zipfile raise
             raise Fault(INCOMPLETE, f"{name} cannot be read") from None
 
@@ -296,7 +315,7 @@ class Archive:
 
     def details(self):
         """The commitment (HMAC-SHA256 under its salt) that each disclosed detail makes, by its entry's id."""
-        raw = self.read("details", 2**62) if "details" in self.members else b""
+        raw = self.read("details", LARGEST) if "details" in self.members else b""
         found, at = [], 0
         while at < len(raw):
             # The id has 36 bytes, the length of the text two, the salt 32.
@@ -317,6 +336,8 @@ class Archive:
         return 256 * min(map(int, digits), default=0)
 
     def require_no_other(self, size, first):
+        if size > MOST_ENTRIES:
+            raise Fault(INCOMPLETE, "the journal has more entries than an archive may have")
         if size > 256 * len(self.members):
             raise Fault(INCOMPLETE, "the archive is smaller than its checkpoint says")
         expected = {"checkpoint", "checkpoints", "rollup/leaf", "rollup/proof", "details"}
@@ -407,12 +428,20 @@ class Lanes:
 
     def __init__(self, *, pruned):
         self.pruned, self.seen, self.void, self.newest = pruned, {}, {}, {}
+        self.declared, self.has_too_many = 0, False
 
     def take(self, lane, at):
         """Note a number; says what is wrong with it, or nothing."""
-        writer, n = lane["writer"], lane["n"]
+        writer, n, declared = lane["writer"], lane["n"], lane.get("void", [])
+        # No journal has so many. What is beyond is not followed, which is said once everything is read.
+        if self.declared + len(declared) > MOST_VOID:
+            self.has_too_many, declared = True, []
+        self.declared += len(declared)
+        if writer not in self.seen and len(self.seen) == MOST_WRITERS:
+            self.has_too_many = True
+            return None
         seen, void = self.seen.setdefault(writer, {}), self.void.setdefault(writer, set())
-        void.update(lane.get("void", []))
+        void.update(declared)
         if n in seen:
             return "its number was used before"
         seen[n] = at
@@ -421,8 +450,10 @@ class Lanes:
         self.newest[writer] = max(at, self.newest.get(writer, 0))
         return None
 
-    def holes(self):
-        """(writer, number) that is missing and should be there by now: 30 s after the one that follows it."""
+    def lacks(self):
+        """What is missing: numbers that should be there by now, 30 s after the ones that follow them."""
+        if self.has_too_many:
+            yield "there are more writers or void numbers than are followed"
         newest = max((at for seen in self.seen.values() for at in seen.values()), default=0)
         for writer, seen in self.seen.items():
             # Of a pruned journal nobody knows which number came first, and its first entries may be out of order.
@@ -432,7 +463,7 @@ class Lanes:
                     following += 1
                 if following < n:
                     if newest - seen[n] > 30_000_000:
-                        yield writer, following
+                        yield f"writer {writer} has no entry {following}"
                     break
                 following = n + 1
 
@@ -485,7 +516,7 @@ class Journal:
             leaves = self.archive.hashes(0, index, width)
             raws = [b""] * width
             if index * 256 >= self.first:
-                raws = self.archive.items(tile_name("entries", index, width), 256 * 65_537)
+                raws = self.archive.items(tile_name("entries", index, width), LARGEST)
                 if len(raws) != width:
                     raise Fault(INCONSISTENT, "a tile has not as many entries as hashes")
             for at, (leaf, raw) in enumerate(zip(leaves, raws, strict=True), index * 256):
@@ -649,8 +680,8 @@ class Journal:
         for entry_id in partners:
             if entry_id not in self.ids:
                 self.fault(INCOMPLETE, f"a partner's journal has the entry {entry_id}, and this one has not")
-        for writer, n in self.lanes.holes():
-            self.fault(INCOMPLETE, f"writer {writer} has no entry {n}")
+        for words in self.lanes.lacks():
+            self.fault(INCOMPLETE, words)
         if self.first:
             self.fault(PRUNED, f"pruned up to entry {self.first}")
             if self.pruned_to < self.first:

@@ -35,3 +35,4 @@ def is_signed(public: bytes, message: bytes, signature: bytes) -> bool:
 
 
 ORDER: int = _SECOND["ORDER"]
+GLOBALS: dict[str, Any] = _SECOND["verify"].__globals__

@@ -137,8 +137,8 @@ def test_what_is_skimmed_is_an_entry_whatever_was_changed(data: Any) -> None:
 @pytest.fixture
 def several(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(skimming, "MANY", 1)
-    monkeypatch.setattr(skimming, "_CHUNK", 1)
-    monkeypatch.setattr(skimming, "_AHEAD", 1)
+    monkeypatch.setattr(skimming, "_CHUNK_BYTES", 1)
+    monkeypatch.setattr(skimming, "_BYTES_UNDER_WAY", 1)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0})
 
 
