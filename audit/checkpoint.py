@@ -17,6 +17,18 @@ KEY_ID_BYTES = 4
 TIMESTAMP_BYTES = 8
 MAX_NOTE_BYTES = 65_535
 MAX_SIZE = 2**53
+_PRIME = 2**255 - 19
+# The eight points of small order have five y among them (x with either sign): for such a key a signature holds for
+# many messages, or for all. Listed in Chalkias, Garillot and Nikolaenko, "Taming the many EdDSAs" (SSR 2020).
+_SMALL_ORDER = frozenset(
+    {
+        0,
+        1,
+        _PRIME - 1,
+        0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826,
+        0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7,
+    }
+)
 
 Verify = Callable[[bytes, bytes, bytes], None]
 """(Ed25519 public key, message, signature) → None, or it raises whatever the crypto library raises."""
@@ -44,16 +56,25 @@ class SignatureType(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class VerificationKey:
-    """A key that a verifier trusts: the name that it signs under, its type, and 32 bytes of Ed25519."""
+    """A key that a verifier trusts: the name that it signs under, its type, and 32 bytes of Ed25519.
+
+    Raises:
+        NoteRefused: the name is none, or the key is one that others than its holder can sign with.
+
+    """
 
     name: str
     public: bytes
     type: SignatureType = SignatureType.ED25519
 
     def __post_init__(self) -> None:
-        _refuse_name(self.name)
+        require_name(self.name)
         if len(self.public) != PUBLIC_KEY_BYTES:
             raise NoteRefused("a verification key is 32 bytes")
+        # RFC 8032 section 5.1.3; OpenSSL takes a y beyond the prime, so that one key would have two forms.
+        y = int.from_bytes(self.public, "little") & (2**255 - 1)
+        if y >= _PRIME or y in _SMALL_ORDER:
+            raise NoteRefused("not a key that only its holder can sign with")
 
     @property
     def key_id(self) -> bytes:
@@ -248,7 +269,7 @@ def _parse_text(text: str) -> Checkpoint:
     if len(lines) != 3:  # noqa: PLR2004 - origin, size, root
         raise NoteRefused("a checkpoint has three lines")
     origin, size_text, root_text = lines
-    _refuse_name(origin)
+    require_name(origin)
     if not (size_text.isascii() and size_text.isdigit()) or (size_text[0] == "0" and size_text != "0"):
         raise NoteRefused("the size is not a plain decimal number")
     root = _from_base64(root_text)
@@ -262,14 +283,15 @@ def _parse_signature(line: str) -> NoteSignature:
     parts = line.split(" ")
     if len(parts) != 3 or parts[0] != "—":  # noqa: PLR2004 - dash, name, signature
         raise NoteRefused("a signature line has a dash, a name and a signature")
-    _refuse_name(parts[1])
+    require_name(parts[1])
     material = _from_base64(parts[2])
     if len(material) <= KEY_ID_BYTES:
         raise NoteRefused("a signature line without a signature")
     return NoteSignature(parts[1], material[:KEY_ID_BYTES], material[KEY_ID_BYTES:])
 
 
-def _refuse_name(name: str) -> None:
+def require_name(name: str) -> None:
+    """Raise NoteRefused unless it may be the name of a key or the origin of a log (C2SP signed-note)."""
     if not name or "+" in name or any(character.isspace() for character in name):
         raise NoteRefused("a name is not empty and has no space and no plus")
 

@@ -30,7 +30,12 @@ class SigningKeys:
         self._last_unsigned: int | None = None
 
     def take(self, entry: Entry) -> None:
-        """Note what an entry says about keys."""
+        """Note what an entry says about keys.
+
+        Raises:
+            NoteRefused: it announces a key that others than its holder can sign with.
+
+        """
         if entry.action not in {ROTATED_ACTION, RETIRED_ACTION} or entry.outcome is not Outcome.ALLOWED:
             return
         public = bytes.fromhex(entry.basis.set or "")

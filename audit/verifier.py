@@ -309,7 +309,13 @@ class _Verification:
         if not self._heartbeats.promise_is_kept(entry):
             words = f"le signe de vie {index} vient plus tard que le précédent ne l’annonçait"
             self._findings.fault(CheckName.TIME, Verdict.INCOMPLETE, words, index=index, entry_id=entry.id)
-        self._keys.take(entry)
+        try:
+            self._keys.take(entry)
+        except NoteRefused:
+            words = (
+                f"l’écriture {index} annonce une clé avec laquelle d’autres que son détenteur peuvent signer"
+            )
+            self._fault_entry(CheckName.SIGNATURES, words, index, identity)
         if self._disclosed.pop(entry.id.encode(), entry.detail) != entry.detail:
             words = f"le détail divulgué n’est pas celui de l’écriture {index}"
             self._fault_entry(CheckName.DETAILS, words, index, identity)

@@ -10,11 +10,11 @@ signature)).
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 from crypto.errors import DirectoryFault, DirectoryRefused, EncodingRefused, SignatureRefused
 from crypto.pae import pae, unpae
-from crypto.signing import SigningKey, verify
+from crypto.signing import SigningKey, sound_public, verify
 from crypto.widths import HASH_SIZE, ID_SIZE, SIGNATURE_SIZE, exactly, label_bytes, label_text, u32
 
 _LABEL = b"csm/directory/v1"
@@ -61,7 +61,7 @@ class RootBody:
     recovery_public: bytes
 
     def parts(self) -> tuple[bytes, ...]:
-        return exactly(self.root_public, HASH_SIZE), exactly(self.recovery_public, HASH_SIZE)
+        return sound_public(self.root_public), exactly(self.recovery_public, HASH_SIZE)
 
     @classmethod
     def from_parts(cls, root_public: bytes, recovery_public: bytes) -> "RootBody":
@@ -90,7 +90,7 @@ class MemberBody:
             label_bytes(self.role),
             pae(*map(label_bytes, self.professions)),
             exactly(self.daily_public, HASH_SIZE),
-            exactly(self.signing_public, HASH_SIZE),
+            sound_public(self.signing_public),
         )
 
     @classmethod
@@ -256,6 +256,15 @@ class _OneKeyBody:
         return (exactly(self.value, HASH_SIZE),)
 
 
+class _OneVerifyingKeyBody(_OneKeyBody):
+    """A body that is one public key of Ed25519."""
+
+    __slots__ = ()
+
+    def parts(self) -> tuple[bytes, ...]:
+        return (sound_public(self.value),)
+
+
 class PolicyBody(_OneKeyBody):
     """The hash of the policy set in force."""
 
@@ -278,7 +287,7 @@ class RecoveryBody(_OneKeyBody):
         return cls(value)
 
 
-class JournalBody(_OneKeyBody):
+class JournalBody(_OneVerifyingKeyBody):
     """The key (Ed25519) that verifies the checkpoints of the organisation's journal."""
 
     __slots__ = ()
@@ -305,7 +314,7 @@ class MinimumBody:
         return cls(_number(made), _number(accepted))
 
 
-class RootChangedBody(_OneKeyBody):
+class RootChangedBody(_OneVerifyingKeyBody):
     """A new root public key (Ed25519), signed by the old root."""
 
     __slots__ = ()
@@ -382,26 +391,7 @@ Body = (
     | CharterAcceptedBody
 )
 
-_BODIES: dict[EntryKind, type[Body]] = {
-    body.KIND: body
-    for body in (
-        RootBody,
-        MemberBody,
-        MemberRemovedBody,
-        CompartmentBody,
-        KekRetiredBody,
-        GrantBody,
-        PolicyBody,
-        RecoveryBody,
-        JournalBody,
-        MinimumBody,
-        RootChangedBody,
-        RestrictionBody,
-        GrantEndedBody,
-        CharterBody,
-        CharterAcceptedBody,
-    )
-}
+_BODIES: dict[EntryKind, type[Body]] = {body.KIND: body for body in get_args(Body)}
 
 
 @dataclass(frozen=True, slots=True)

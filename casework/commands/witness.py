@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from audit.checkpoint import NoteSigner, SignatureType, VerificationKey
+from audit.checkpoint import NoteSigner, SignatureType, VerificationKey, require_name
 from audit.errors import NoteRefused
 from audit.heads import HeadsFile
 from audit.witness import FILE_NAME, Witness
@@ -25,7 +25,7 @@ class WitnessName(click.ParamType[str]):
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         try:
-            VerificationKey(value, bytes(32))
+            require_name(value)
         except NoteRefused:
             self.fail("un nom sans espace ni « + » est attendu, par exemple temoin.example.org/1", param, ctx)
         return value

@@ -95,13 +95,30 @@ def point_of(encoded):
     return x, y, 1, x * y % P
 
 
+# The eight points of small order have five y among them (x with either sign): for such a key a signature holds for
+# many messages, or for all. Listed in Chalkias, Garillot and Nikolaenko, "Taming the many EdDSAs" (SSR 2020).
+SMALL_ORDER = {
+    0,
+    1,
+    P - 1,
+    0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826,
+    0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7,
+}
+
+
+def is_sound(public):
+    """Whether only one who holds the key can sign with it, and it has no other form."""
+    y = int.from_bytes(public, "little") & (2**255 - 1)
+    return y < P and y not in SMALL_ORDER
+
+
 BASE = point_of((4 * pow(5, -1, P) % P).to_bytes(32, "little"))
 
 
 def is_signed(public, message, signature):
     """Whether s·B - k·A is the R that the signature begins with, compared as it is encoded (section 5.1.2)."""
     key, r, s = point_of(public), signature[:32], int.from_bytes(signature[32:], "little")
-    if len(signature) != 64 or key is None or s >= ORDER:
+    if len(signature) != 64 or key is None or not is_sound(public) or s >= ORDER:
         return False
     k = int.from_bytes(hashlib.sha512(r + public + message).digest(), "little") % ORDER
     minus_key = -key[0] % P, key[1], 1, -key[3] % P
@@ -123,7 +140,7 @@ def key_of(vkey):
     name, _, material = vkey.split("+", 2)
     raw = b64decode(material, validate=True)
     key = name, raw[0], raw[1:], sha256(name.encode() + b"\n" + raw)[:4]
-    if len(raw) != 33 or vkey != f"{name}+{key[3].hex()}+{b64encode(raw).decode()}":
+    if len(raw) != 33 or not is_sound(raw[1:]) or vkey != f"{name}+{key[3].hex()}+{b64encode(raw).decode()}":
         raise ValueError("not a verification key")
     return key
 
@@ -625,6 +642,11 @@ class Journal:
         if entry["action"] == "log.prune" and count <= at:
             self.pruned_to = max(self.pruned_to, count)
         elif entry["action"] == "log.key_rotated" and public:
+            if not is_sound(bytes.fromhex(public)):
+                self.fault(
+                    INCONSISTENT, f"entry {at} announces a key that others than its holder can sign with"
+                )
+                return
             raw = b"\x01" + bytes.fromhex(public)
             key_id = sha256(entry["log"].encode() + b"\n" + raw)[:4]
             self.waiting.append((entry["log"], 1, raw[1:], key_id))

@@ -6,13 +6,18 @@ verifies too, and must end in the same exit code.
 
 import subprocess
 import sys
+from base64 import b64encode
+from hashlib import sha256
 
 import cryptography_vectors  # type: ignore[import-untyped]
 import pytest
 
+from audit.checkpoint import VerificationKey
+from audit.errors import NoteRefused
 from tests.audit import second
-from tests.audit.journal import Journal, only_on
+from tests.audit.journal import ORIGIN, Journal, only_on
 from tests.audit.test_verifier import export
+from tests.unsound_keys import BEYOND_THE_PRIME, OF_NO_SMALL_ORDER, SMALL_ORDER, forged
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -64,3 +69,30 @@ def test_it_verifies_as_rfc_8032_does() -> None:
         for no_point in (bytes([1, *bytes(30), 0x80]), b"\xff" * 32):
             assert not second.is_signed(no_point, message, signature)
             assert not second.is_signed(public, message, no_point + signature[32:])
+
+
+@pytest.mark.parametrize("public", [*SMALL_ORDER, *BEYOND_THE_PRIME], ids=bytes.hex)
+def test_it_takes_no_signature_of_a_key_with_which_anybody_signs(public: bytes) -> None:
+    assert not second.is_signed(public, *forged(public))
+
+
+def test_the_points_of_small_order_are_those_that_eight_times_themselves_are_none() -> None:
+    add, neutral = second.GLOBALS["add"], second.GLOBALS["NEUTRAL"]
+    points = {second.GLOBALS["point_of"](encoded) for encoded in SMALL_ORDER} - {None}
+    assert len(points) == 8
+    for point in points:
+        for _ in range(3):
+            point = add(point, point)  # noqa: PLW2901 - doubled thrice
+        x, y, z, _ = point
+        assert (x % second.GLOBALS["P"], (y - z) % second.GLOBALS["P"]) == neutral[:1] * 2
+
+
+@pytest.mark.parametrize("public", [*SMALL_ORDER, *BEYOND_THE_PRIME, *OF_NO_SMALL_ORDER], ids=bytes.hex)
+def test_neither_verifier_is_given_such_a_key(public: bytes) -> None:
+    for kind in (b"\1", b"\4"):
+        key_id = sha256(ORIGIN.encode() + b"\n" + kind + public).hexdigest()[:8]
+        vkey = f"{ORIGIN}+{key_id}+{b64encode(kind + public).decode()}"
+        with pytest.raises(NoteRefused):
+            VerificationKey.parse(vkey)
+        with pytest.raises(ValueError, match="not a verification key"):
+            second.GLOBALS["key_of"](vkey)

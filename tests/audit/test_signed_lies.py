@@ -13,7 +13,7 @@ from zipfile import ZipFile
 import pytest
 
 from audit.checkpoint import Checkpoint, NoteSigner, sign_checkpoint
-from audit.entry import Basis, Entry, LaneNumber, Row, Subject
+from audit.entry import Basis, Entry, LaneNumber, Outcome, Row, Subject
 from audit.incarnation import marked
 from audit.layout import tile_path, upper_tiles
 from audit.receipt import Receipt
@@ -25,6 +25,7 @@ from tests.audit import second
 from tests.audit.journal import ORIGIN, START, Key, make_entry, new_id, verify
 from tests.audit.test_verifier import failed
 from tests.audit.test_verifier_testimony import ASKED, ROLLUP, rolled_up
+from tests.unsound_keys import BEYOND_THE_PRIME, OF_NO_SMALL_ORDER, SMALL_ORDER
 
 SIGNER = NoteSigner(ORIGIN, Key(1))
 NEW = NoteSigner(ORIGIN, Key(2))
@@ -329,6 +330,18 @@ def test_an_archive_that_no_reader_reads_is_incomplete_for_both(tmp_path: Path, 
 
 
 # Keys
+
+
+@pytest.mark.parametrize("public", [*SMALL_ORDER, *BEYOND_THE_PRIME, OF_NO_SMALL_ORDER[0]], ids=bytes.hex)
+def test_a_key_with_which_anybody_signs_is_announced_by_no_journal(tmp_path: Path, public: bytes) -> None:
+    """Whoever holds the signer would let everybody sign, and could say later that somebody else did."""
+    basis = Basis(policies=(), set=public.hex())
+    raws = journal_of(3, {1: written(1, action="log.key_rotated", basis=basis, subjects=())})
+    report = judged(tmp_path, bundle(raws, signed(heads_of(raws)[3])))
+    assert found(report) == (Verdict.INCONSISTENT, {CheckName.SIGNATURES}, 1)
+    # What was refused or failed announces nothing.
+    raws = journal_of(3, {1: written(1, action="log.key_rotated", basis=basis, outcome=Outcome.DENIED)})
+    assert judged(tmp_path, bundle(raws, signed(heads_of(raws)[3]))).verdict is Verdict.VALID
 
 
 def test_a_head_in_a_roll_up_brings_a_key_in_only_where_all_who_were_asked_have_signed(

@@ -15,10 +15,21 @@ from pyhpke import AEADId, CipherSuite, KDFId, KEMId
 
 from crypto.algorithms import Algorithm, aead_for, hkdf_expand
 from crypto.box import NONCE_SIZE, TAG_SIZE, open_box
-from crypto.errors import SealBroken, SignatureRefused
+from crypto.directory_entries import (
+    ROOT,
+    DirectoryEntry,
+    EntrySigner,
+    JournalBody,
+    MemberBody,
+    RootBody,
+    RootChangedBody,
+    sign_entry,
+)
+from crypto.errors import DirectoryRefused, EncodingRefused, SealBroken, SignatureRefused
 from crypto.hpke import hpke_open, hpke_seal, new_key_pair, public_half
 from crypto.secret import Secret
 from crypto.signing import SigningKey, verify
+from tests.unsound_keys import BEYOND_THE_PRIME, OF_NO_SMALL_ORDER, SMALL_ORDER, forged
 
 X25519, HKDF_SHA256, AES_256_GCM = 0x0020, 0x0001, 0x0002
 PEER = CipherSuite.new(KEMId.DHKEM_X25519_HKDF_SHA256, KDFId.HKDF_SHA256, AEADId.AES256_GCM)
@@ -168,6 +179,35 @@ def test_rfc_8032_ed25519() -> None:
         assert key.public == public
         assert key.sign(message) == signed[:64]
         verify(public, message, signed[:64])
+
+
+@pytest.mark.parametrize("public", [*SMALL_ORDER, *BEYOND_THE_PRIME], ids=bytes.hex)
+def test_a_key_with_which_anybody_signs_is_refused(public: bytes) -> None:
+    message, signature = forged(public)
+    with pytest.raises(SignatureRefused):
+        verify(public, message, signature)
+
+
+@pytest.mark.parametrize("public", [*SMALL_ORDER, *BEYOND_THE_PRIME, *OF_NO_SMALL_ORDER, bytes(31)])
+def test_such_a_key_is_certified_for_nobody(public: bytes) -> None:
+    root, member = EntrySigner(ROOT, SigningKey.new()), EntrySigner(b"m" * 16, SigningKey.new())
+    sound = member.key.public
+    for body, bad in (
+        (RootBody(sound, b"x" * 32), RootBody(public, b"x" * 32)),
+        (
+            MemberBody(b"m" * 16, "worker", (), b"x" * 32, sound),
+            MemberBody(b"m" * 16, "worker", (), b"x" * 32, public),
+        ),
+        (JournalBody(sound), JournalBody(public)),
+        (RootChangedBody(sound), RootChangedBody(public)),
+    ):
+        with pytest.raises(EncodingRefused):
+            sign_entry(b"o" * 16, 1, bytes(32), bad, root)
+        stored = sign_entry(b"o" * 16, 1, bytes(32), body, root).to_bytes()
+        assert DirectoryEntry.from_bytes(stored).body == body
+        if len(public) == len(sound):
+            with pytest.raises(DirectoryRefused, match="malformed"):
+                DirectoryEntry.from_bytes(stored.replace(sound, public))
 
 
 def test_a_signature_of_another_key_or_message_is_refused() -> None:
