@@ -40,7 +40,7 @@ def compare(ctx: click.Context, one: Path, other: Path, key: VerificationKey) ->
 def _signed(path: Path, key: VerificationKey) -> Checkpoint:
     """The head in a file, if the log's key has signed it: an unsigned one would accuse an honest log."""
     try:
-        note = parse_checkpoint(path.read_text("utf-8"))
+        note = parse_checkpoint(path.read_text("utf-8-sig"))
         verify_checkpoint(note, [key], verify)
     except (OSError, UnicodeDecodeError, NoteRefused):
         raise CommandRefused("FICHIER\u00a0: un point de contrôle signé par cette clé est attendu.") from None

@@ -39,7 +39,7 @@ class TrustedCheckpoint(click.ParamType[Checkpoint]):
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> Checkpoint:
         try:
-            return parse_checkpoint(Path(value).read_text("utf-8")).checkpoint
+            return parse_checkpoint(Path(value).read_text("utf-8-sig")).checkpoint
         except (OSError, UnicodeDecodeError, NoteRefused):
             self.fail("un point de contrôle enregistré auparavant est attendu", param, ctx)
 
@@ -163,7 +163,7 @@ def verify(
 @click.pass_context
 def receipt(ctx: click.Context, path: Path, key: VerificationKey) -> None:
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
         raw = Receipt.parse(text).entry
         if raw is None:
             click.echo("Le reçu ne contient pas l’écriture qu’il prouve.")
@@ -187,7 +187,7 @@ def _counterparts(
     if receipt is None or key is None:
         raise click.UsageError("--counterpart and --counterpart-key go together", ctx)
     # What is no text is a receipt that proves nothing: a verdict, not an error of use.
-    return (Counterpart(receipt.read_text("utf-8", errors="replace"), key),)
+    return (Counterpart(receipt.read_text("utf-8-sig", errors="replace"), key),)
 
 
 def _verify_stored(org: str, trust: Trust, advance: Progress) -> Report:

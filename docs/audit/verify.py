@@ -759,9 +759,11 @@ def main():
     asked = parser.parse_args()
     age = None if asked.max_age is None else int(asked.max_age * 3_600_000_000)
     try:
-        trusted = [read_note(path.read_bytes()) for path in asked.trusted]
-        receipts = [] if asked.counterpart is None else [asked.counterpart.read_bytes()]
-    except (OSError, Fault):
+        # As text: a mail program may have given a file other line ends, or a mark at its beginning.
+        trusted = [read_note(path.read_text("utf-8-sig")) for path in asked.trusted]
+        kept = [] if asked.counterpart is None else [asked.counterpart]
+        receipts = [path.read_text("utf-8-sig", errors="replace") for path in kept]
+    except (OSError, UnicodeDecodeError, Fault):
         parser.error("--trusted, --counterpart: not a checkpoint, or not a file")
     if len(receipts) != (asked.counterpart_key is not None):
         parser.error("--counterpart and --counterpart-key go together")

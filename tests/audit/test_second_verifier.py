@@ -11,11 +11,17 @@ from hashlib import sha256
 
 import cryptography_vectors  # type: ignore[import-untyped]
 import pytest
+from click import Context
 
 from audit.checkpoint import VerificationKey
 from audit.errors import NoteRefused
+from audit.log import prove_inclusion
+from audit.trust import Trust
+from audit.verifier import verify_bundle
+from casework.commands.journal import TrustedCheckpoint, _counterparts
+from casework.commands.journal import verify as verify_command
 from tests.audit import second
-from tests.audit.journal import ORIGIN, Journal, only_on
+from tests.audit.journal import LOG, ORIGIN, Journal, only_on, verify
 from tests.audit.test_verifier import export
 from tests.unsound_keys import BEYOND_THE_PRIME, OF_NO_SMALL_ORDER, SMALL_ORDER, forged
 
@@ -45,6 +51,30 @@ def test_it_needs_nothing_but_python(journal: Journal) -> None:
     assert (done.returncode, done.stdout.splitlines()[-1]) == (12, "stale")
     done = run("/nowhere.zip", "--key", journal.key)
     assert (done.returncode, done.stdout.splitlines()[-1]) == (20, "incomplete")
+
+
+@only_on("sqlite")
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["plain", "marked"])
+def test_what_went_through_a_mail_program_is_read_by_both(journal: Journal, mark: bytes) -> None:
+    (note,), entry = journal.grow(3), journal.next_entry()
+    journal.write(entry)
+    journal.integrate()
+    kept = journal.directory / "kept"
+    kept.write_bytes(mark + note.replace("\n", "\r\n").encode())
+    trusted = TrustedCheckpoint().convert(str(kept), None, None)
+    bundle = export(journal)
+    report = verify_bundle(bundle, Trust(keys=(journal.key,), trusted=(trusted,)), verify)
+    done = run(bundle, "--key", journal.key, "--trusted", kept)
+    assert (done.returncode, report.exit_code) == (0, 0)
+    receipt = journal.run(lambda connection: prove_inclusion(connection, LOG, entry.id))
+    kept.write_bytes(mark + receipt.replace("\n", "\r\n").encode())
+    (counterpart,) = _counterparts(Context(verify_command), kept, journal.key)
+    report = verify_bundle(bundle, Trust(keys=(journal.key,), counterparts=(counterpart,)), verify)
+    done = run(bundle, "--key", journal.key, "--counterpart", kept, "--counterpart-key", journal.key)
+    assert (done.returncode, report.exit_code) == (0, 0)
+    kept.write_bytes(b"\xff" + kept.read_bytes())
+    done = run(bundle, "--key", journal.key, "--trusted", kept)
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
 
 
 @pytest.mark.parametrize("wrong", ["--key=nothing", "--trusted=/nowhere"])
