@@ -206,7 +206,7 @@ def begin_act(
     facts = request_facts(
         unit.connection, session.org_id, unit.now, circumstances.address, managed=circumstances.device
     )
-    engine = deployment.engine(session.org_id)
+    engine = deployment.engine(unit, session.org_id)
     slug = deployment.slugs[session.org_id]
     who = Who(circumstances.request, circumstances.source, session.member_id, role, auth, purpose)
     return Act(

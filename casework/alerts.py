@@ -47,6 +47,8 @@ class AlertKind(StrEnum):
     MASS_AUDITING = "mass_auditing"
     # The newest key directory that was seen could not be remembered.
     FLOOR_NOT_RAISED = "floor_not_raised"
+    # The rules that were approved cannot be loaded: others decide, or the base rules alone.
+    POLICY_NOT_LOADED = "policy_not_loaded"
     # Somebody tried whether alerts arrive.
     TEST = "alert_test"
 

@@ -1,7 +1,7 @@
 """The parts of one running service, put together once at start."""
 
 import asyncio
-from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
@@ -12,9 +12,9 @@ from sqlalchemy import Connection, select
 from audit.lane_file import LaneFile
 from audit.memory import WriterMemory
 from casework.alerts import AlertKind
-from casework.anchors import Anchors
+from casework.anchors import AnchorMissing, Anchors
 from casework.clock import Clock
-from casework.database import Database, UnsafeDatabase
+from casework.database import Database, UnitOfWork, UnsafeDatabase
 from casework.identity.tables import sessions_metadata
 from casework.journal import Journal
 from casework.keyring import Directories
@@ -22,10 +22,12 @@ from casework.organisations.tables import deployment as deployment_table
 from casework.organisations.tables import organisation
 from casework.postgres import PostgresDatabase
 from casework.rounds import Rounds
+from casework.rules import Rules
 from casework.settings import Settings
 from casework.shreds import ShredStore
 from casework.sqlite import SqliteDatabase
 from casework.turns import Turns
+from crypto.errors import DirectoryRefused
 from crypto.password import DEFAULT_PARAMS, KdfParams
 from crypto.pepper import FileKeyProvider, Pepper, Peppers
 from policies.engine import Engine, EngineFailure
@@ -64,7 +66,6 @@ class Deployment:
     # What durability rests on and is not as it must be, since somebody changed it under the running service.
     faults: tuple[str, ...] = ()
     slugs: dict[UUID, str] = field(default_factory=dict)
-    engines: dict[UUID, Engine] = field(default_factory=dict)
     # Requests for erasure that the database calls decided and nobody decided: each is journaled once a process.
     forged_erasures: set[tuple[UUID, UUID]] = field(default_factory=set)
     # What the last look at each organisation's journal found: an alarm is raised once while its cause lasts.
@@ -72,26 +73,19 @@ class Deployment:
     search_turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SEARCHES_AT_ONCE))
     password_turns: Turns = field(default_factory=lambda: Turns(PASSWORDS_AT_ONCE, PASSWORDS_IN_LINE))
     step_up_turns: Turns = field(default_factory=lambda: Turns(STEP_UPS_AT_ONCE, PASSWORDS_IN_LINE))
+    rules: Rules = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rules = Rules(self.directories, self.journal, self.slugs, _alarm)
 
     @property
     def pepper(self) -> Pepper:
         """The pepper in force."""
         return self.peppers.current
 
-    def engine(self, org_id: UUID) -> Engine:
-        """The policies of an organisation; one that is not known decides nothing (KeyError)."""
-        return self.engines[org_id]
-
-    def learn_organisations(self, rows: Iterable[tuple[UUID, str]]) -> None:
-        """Load each organisation's policies, strictly.
-
-        Raises:
-            PolicyRefused: a file is missing or faulty; it names file and policy.
-
-        """
-        self.slugs = dict(rows)
-        for org_id, slug in self.slugs.items():
-            self.engines[org_id] = Engine.load(slug, self.slugs.values(), alarm=_alarm)
+    def engine(self, unit: UnitOfWork, org_id: UUID) -> Engine:
+        """The rules that an organisation decides by, of one that the unit is in; see `casework.rules`."""
+        return self.rules.engine(unit, org_id)
 
 
 def _alarm(failure: EngineFailure) -> None:
@@ -113,7 +107,7 @@ async def assemble(settings: Settings, clock: Clock, kdf_params: KdfParams = DEF
     """Open everything and check it.
 
     Raises:
-        PepperRefused, UnsafeDatabase, NotPrepared, PolicyRefused: what stands in the way, by name.
+        PepperRefused, UnsafeDatabase, NotPrepared: what stands in the way, by name.
 
     """
     peppers = FileKeyProvider(settings.pepper_file).peppers()
@@ -139,7 +133,7 @@ async def _put_together(
         await shreds.dispose()
         raise
     memory = WriterMemory(clock.elapsed)
-    deployment = Deployment(
+    return Deployment(
         settings=settings,
         clock=clock,
         database=database,
@@ -150,9 +144,23 @@ async def _put_together(
         memory=memory,
         is_demo=is_demo,
         kdf_params=kdf_params,
+        slugs=dict(slugs),
     )
-    deployment.learn_organisations(slugs)
-    return deployment
+
+
+async def load_rules(deployment: Deployment) -> None:
+    """Load the rules of each organisation, before anybody waits for them.
+
+    One whose directory is refused has none, and each of its members hears so.
+    """
+    for org_id in deployment.slugs:
+
+        def load(unit: UnitOfWork, org_id: UUID = org_id) -> None:
+            unit.enter_organisation(org_id)
+            deployment.engine(unit, org_id)
+
+        with suppress(AnchorMissing, DirectoryRefused):
+            await deployment.database.unit(load)
 
 
 async def dismantle(deployment: Deployment) -> None:

@@ -27,7 +27,8 @@ async def sweep(deployment: Deployment) -> None:
     erasures and of renewals of keys.
 
     Behind the wall each organisation is entered in turn. What the counters refused is told to the journal first.
-    Each directory is read anew: what another process certified (a drop key, a removal) is known within the period.
+    Each directory is read anew: what another process certified (a drop key, a removal, other rules) is known within
+    the period, and rules whose day has come are loaded.
     """
     each: tuple[Callable[[UnitOfWork, UUID], None], ...] = (
         partial(_learn_directory, deployment),
@@ -59,6 +60,7 @@ def _of(work: Callable[[UnitOfWork, UUID], None], org_id: UUID, unit: UnitOfWork
 def _learn_directory(deployment: Deployment, unit: UnitOfWork, org_id: UUID) -> None:
     unit.enter_organisation(org_id)
     deployment.directories.fresh(unit, org_id)
+    deployment.rules.look_again(unit, org_id)
 
 
 class Upkeep:

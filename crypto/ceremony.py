@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from crypto.directory import Directory, root_entry, root_fingerprint, verify_directory
+from crypto.directory_agreements import PolicyApprovalBody
 from crypto.directory_entries import (
     ROOT,
     Body,
@@ -15,7 +16,6 @@ from crypto.directory_entries import (
     EntrySigner,
     JournalBody,
     MemberBody,
-    PolicyBody,
     RecoveryBody,
     RootChangedBody,
 )
@@ -61,8 +61,9 @@ def found_organisation(
 ) -> Founding:
     """Make root, recovery and compartments, and let the root certify the first members and grants.
 
-    ``grants`` are (member, group) pairs of the members and groups given. No private key leaves this function
-    except as shares, under a KEK, or sealed to a member or to recovery.
+    ``grants`` are (member, group) pairs of the members and groups given. ``policy_hash`` is SHA-256 of the file of
+    the organisation's rules: signed by the root, it is the first set, in force from the beginning. No private key
+    leaves this function except as shares, under a KEK, or sealed to a member or to recovery.
     """
     seed = Secret.random()
     root = EntrySigner(ROOT, root_key(seed))
@@ -78,7 +79,7 @@ def found_organisation(
 
     keks = {group: new_kek(org, group, 1) for group in groups}
     drops = {group: new_drop_key(org, group, 1) for group in groups}
-    bodies: list[Body] = [JournalBody(journal_key), PolicyBody(policy_hash), *members]
+    bodies: list[Body] = [JournalBody(journal_key), PolicyApprovalBody(1, policy_hash, 0), *members]
     bodies += [_compartment(keks[group], drops[group]) for group in groups]
     for body in bodies:
         append(directory.next_entry(body, root))

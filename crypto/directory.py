@@ -10,6 +10,7 @@ from hashlib import sha256
 from types import MappingProxyType
 
 from crypto.algorithms import CaseMinimum
+from crypto.directory_agreements import PolicyApprovalBody
 from crypto.directory_entries import (
     NO_PREVIOUS,
     ROOT,
@@ -19,7 +20,15 @@ from crypto.directory_entries import (
     RootBody,
     sign_entry,
 )
-from crypto.directory_rules import Charter, CompartmentKeys, Grant, Ledger, MemberKeys, Restriction
+from crypto.directory_rules import (
+    ApprovedRules,
+    Charter,
+    CompartmentKeys,
+    Grant,
+    Ledger,
+    MemberKeys,
+    Restriction,
+)
 from crypto.errors import DirectoryFault, DirectoryRefused
 from crypto.pae import pae
 from crypto.signing import SigningKey
@@ -45,13 +54,13 @@ class Directory:
     stands; ``exposed`` are the (group, KEK number) that somebody held to whom they are given no more, and that
     are not retired; ``restrictions`` maps a case's tag to who is named for it (``crypto.restriction``);
     ``charter`` is the one in force, None where there is none, and ``accepted`` maps a member to the newest
-    version that she has signed.
+    version that she has signed; ``rules`` are the sets of rules that enough have approved, oldest first, and
+    ``approvals`` who has signed what still waits for a second signature.
     """
 
     org: bytes
     root_public: bytes
     recovery_public: bytes
-    policy_hash: bytes | None
     journal_key: bytes | None
     members: Mapping[bytes, MemberKeys]
     compartments: Mapping[str, CompartmentKeys]
@@ -62,6 +71,8 @@ class Directory:
     case_minimum: CaseMinimum
     charter: Charter | None
     accepted: Mapping[bytes, int]
+    rules: tuple[ApprovedRules, ...]
+    approvals: Mapping[PolicyApprovalBody, tuple[bytes, ...]]
     heads: tuple[bytes, ...]
     _ledger: Ledger = field(repr=False, compare=False)
 
@@ -95,6 +106,15 @@ class Directory:
     def has_accepted(self, member: bytes) -> bool:
         """Tell whether the member has signed the charter in force; where there is none, nothing is asked."""
         return self.charter is None or self.accepted.get(member) == self.charter.version
+
+    def rules_at(self, moment: int) -> ApprovedRules | None:
+        """Return the approved rules in force at a moment, in Unix seconds: of those that have begun, the newest."""
+        begun = [rules for rules in self.rules if rules.effective <= moment]
+        return begun[-1] if begun else None
+
+    def next_change_of_rules(self, moment: int) -> int | None:
+        """Return when other approved rules begin after a moment, in Unix seconds, as far as is known."""
+        return min((rules.effective for rules in self.rules if rules.effective > moment), default=None)
 
     def retiring(self, group: str) -> tuple[int, ...]:
         """Return the numbers of the group's older KEKs that are still live: its rotation is not at its end."""
@@ -173,7 +193,6 @@ def _directory(ledger: Ledger, heads: list[bytes]) -> Directory:
         org=ledger.org,
         root_public=ledger.root_public,
         recovery_public=ledger.recovery_public,
-        policy_hash=ledger.policy_hash,
         journal_key=ledger.journal_key,
         members=MappingProxyType(ledger.members),
         compartments=MappingProxyType(ledger.compartments),
@@ -184,6 +203,8 @@ def _directory(ledger: Ledger, heads: list[bytes]) -> Directory:
         case_minimum=ledger.case_minimum,
         charter=ledger.charter,
         accepted=MappingProxyType(ledger.accepted),
+        rules=ledger.rules,
+        approvals=MappingProxyType(ledger.approvals),
         heads=tuple(heads),
         _ledger=ledger,
     )

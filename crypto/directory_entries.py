@@ -8,48 +8,24 @@ signature)).
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 from hashlib import sha256
 from typing import ClassVar, get_args
 
+from crypto.directory_agreements import CharterAcceptedBody, CharterBody, PolicyApprovalBody
+from crypto.directory_kinds import EntryKind
 from crypto.errors import DirectoryFault, DirectoryRefused, EncodingRefused, SignatureRefused
 from crypto.pae import pae, unpae
 from crypto.signing import SigningKey, sound_public, verify
-from crypto.widths import HASH_SIZE, ID_SIZE, SIGNATURE_SIZE, exactly, label_bytes, label_text, u32
+from crypto.widths import HASH_SIZE, ID_SIZE, SIGNATURE_SIZE, exactly, label_bytes, label_text, u32, u32_of
 
 _LABEL = b"csm/directory/v1"
 _HASH_LABEL = b"csm/directory-entry/v1"
 _VERSION = b"\x01"
-_NUMBER_SIZE = 4
 ROOT = b"root"
 """The signer of an entry that the organisation's root signed."""
 
 NO_PREVIOUS = bytes(HASH_SIZE)
 """What the first entry names as its previous hash."""
-
-
-class EntryKind(StrEnum):
-    """What an entry changes."""
-
-    ROOT = "root"
-    MEMBER = "member"
-    MEMBER_REMOVED = "member_removed"
-    COMPARTMENT = "compartment"
-    KEK_RETIRED = "kek_retired"
-    GRANT = "grant"
-    POLICY = "policy"
-    RECOVERY = "recovery"
-    JOURNAL = "journal"
-    MINIMUM = "minimum"
-    ROOT_CHANGED = "root_changed"
-    RESTRICTION = "restriction"
-    GRANT_ENDED = "grant_ended"
-    CHARTER = "charter"
-    CHARTER_ACCEPTED = "charter_accepted"
-
-
-def _number(data: bytes) -> int:
-    return int.from_bytes(exactly(data, _NUMBER_SIZE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +116,7 @@ class CompartmentBody:
     def from_parts(
         cls, group: bytes, kek_no: bytes, kid: bytes, drop_no: bytes, drop_public: bytes
     ) -> "CompartmentBody":
-        return cls(label_text(group), _number(kek_no), kid, _number(drop_no), drop_public)
+        return cls(label_text(group), u32_of(kek_no), kid, u32_of(drop_no), drop_public)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +132,7 @@ class KekRetiredBody:
 
     @classmethod
     def from_parts(cls, group: bytes, kek_no: bytes) -> "KekRetiredBody":
-        return cls(label_text(group), _number(kek_no))
+        return cls(label_text(group), u32_of(kek_no))
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +161,7 @@ class GrantBody:
     def from_parts(
         cls, group: bytes, kek_no: bytes, kid: bytes, member: bytes, member_key_fp: bytes, sealed_hash: bytes
     ) -> "GrantBody":
-        return cls(label_text(group), _number(kek_no), kid, member, member_key_fp, sealed_hash)
+        return cls(label_text(group), u32_of(kek_no), kid, member, member_key_fp, sealed_hash)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +219,7 @@ class RestrictionBody:
             seals = tuple(NamedSeal(*seal) for seal in zip(parts, parts, parts, strict=True))
         except ValueError:
             raise EncodingRefused("not a list of seals") from None
-        return cls(tag, _number(number), part_id, seals, recovery_hash)
+        return cls(tag, u32_of(number), part_id, seals, recovery_hash)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +242,7 @@ class _OneVerifyingKeyBody(_OneKeyBody):
 
 
 class PolicyBody(_OneKeyBody):
-    """The hash of the policy set in force."""
+    """The hash of a policy set, as older foundings signed it; which one is in force, the approvals say."""
 
     __slots__ = ()
     KIND: ClassVar[EntryKind] = EntryKind.POLICY
@@ -311,7 +287,7 @@ class MinimumBody:
 
     @classmethod
     def from_parts(cls, made: bytes, accepted: bytes) -> "MinimumBody":
-        return cls(_number(made), _number(accepted))
+        return cls(u32_of(made), u32_of(accepted))
 
 
 class RootChangedBody(_OneVerifyingKeyBody):
@@ -341,38 +317,6 @@ class GrantEndedBody:
         return cls(member, label_text(group))
 
 
-@dataclass(frozen=True, slots=True)
-class CharterBody:
-    """The charter in force from now on; ``text_hash`` is SHA-256 of its text in UTF-8."""
-
-    KIND: ClassVar[EntryKind] = EntryKind.CHARTER
-    version: int
-    text_hash: bytes
-
-    def parts(self) -> tuple[bytes, ...]:
-        return u32(self.version), exactly(self.text_hash, HASH_SIZE)
-
-    @classmethod
-    def from_parts(cls, version: bytes, text_hash: bytes) -> "CharterBody":
-        return cls(_number(version), text_hash)
-
-
-@dataclass(frozen=True, slots=True)
-class CharterAcceptedBody:
-    """Who signs this entry accepts the charter in force, named by its version and its text."""
-
-    KIND: ClassVar[EntryKind] = EntryKind.CHARTER_ACCEPTED
-    version: int
-    text_hash: bytes
-
-    def parts(self) -> tuple[bytes, ...]:
-        return u32(self.version), exactly(self.text_hash, HASH_SIZE)
-
-    @classmethod
-    def from_parts(cls, version: bytes, text_hash: bytes) -> "CharterAcceptedBody":
-        return cls(_number(version), text_hash)
-
-
 Body = (
     RootBody
     | MemberBody
@@ -389,6 +333,7 @@ Body = (
     | GrantEndedBody
     | CharterBody
     | CharterAcceptedBody
+    | PolicyApprovalBody
 )
 
 _BODIES: dict[EntryKind, type[Body]] = {body.KIND: body for body in get_args(Body)}
@@ -441,7 +386,7 @@ class DirectoryEntry:
         try:
             label, org, epoch, previous, kind, body, signer = unpae(stored[start:])
             entry = cls(
-                org, _number(epoch), previous, _body(kind, body), signer, stored[len(_VERSION) : start]
+                org, u32_of(epoch), previous, _body(kind, body), signer, stored[len(_VERSION) : start]
             )
             canonical = entry.canonical
         except (EncodingRefused, ValueError, TypeError):  # TypeError: a body with another number of fields

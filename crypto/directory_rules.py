@@ -11,13 +11,11 @@ from types import MappingProxyType
 from typing import Any
 
 from crypto.algorithms import CASE_ALGORITHMS, NO_MINIMUM, Algorithm, CaseMinimum
+from crypto.directory_agreements import CharterAcceptedBody, CharterBody, PolicyApprovalBody
 from crypto.directory_entries import (
     ROOT,
-    CharterAcceptedBody,
-    CharterBody,
     CompartmentBody,
     DirectoryEntry,
-    EntryKind,
     GrantBody,
     GrantEndedBody,
     JournalBody,
@@ -31,12 +29,20 @@ from crypto.directory_entries import (
     RestrictionBody,
     RootChangedBody,
 )
+from crypto.directory_kinds import EntryKind
 from crypto.drop import DropPublic
 from crypto.errors import DirectoryFault, DirectoryRefused
 from crypto.pae import pae
 
 CUSTODIAN = "custodian"
 """The one role that the directory itself knows: it certifies members."""
+
+POLICY_APPROVERS = frozenset({"supervisor", "dpo"})
+"""The roles whose members approve rules. The policies' base rules have the same, and no organisation's
+own change them: so whoever verifies a directory need not know the policies."""
+
+APPROVALS_NEEDED = 2
+"""By different members; that these are different persons is for whoever knows their accounts to say."""
 
 FEWEST_NAMED = 2
 """A restricted case that one member alone holds would be lost with her password."""
@@ -106,6 +112,20 @@ class Charter:
     text_hash: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class ApprovedRules:
+    """A set of rules that enough have approved: its number, SHA-256 of its text, since when and by whom.
+
+    ``effective`` is in Unix seconds. ``approvers`` are memberships in the order in which they signed, or ROOT alone
+    for the set of the founding.
+    """
+
+    number: int
+    text_hash: bytes
+    effective: int
+    approvers: tuple[bytes, ...]
+
+
 def _require(fact: bool, fault: DirectoryFault) -> None:
     if not fact:
         raise DirectoryRefused(fault)
@@ -118,7 +138,6 @@ class Ledger:
     org: bytes
     root_public: bytes
     recovery_public: bytes
-    policy_hash: bytes | None = None
     journal_key: bytes | None = None
     members: dict[bytes, MemberKeys] = field(default_factory=dict)
     removed: set[bytes] = field(default_factory=set)
@@ -132,6 +151,8 @@ class Ledger:
     case_minimum: CaseMinimum = NO_MINIMUM
     charter: Charter | None = None
     accepted: dict[bytes, int] = field(default_factory=dict)
+    rules: tuple[ApprovedRules, ...] = ()
+    approvals: dict[PolicyApprovalBody, tuple[bytes, ...]] = field(default_factory=dict)
 
     def copy(self) -> "Ledger":
         return replace(
@@ -146,6 +167,7 @@ class Ledger:
             exposed=set(self.exposed),
             restrictions=dict(self.restrictions),
             accepted=dict(self.accepted),
+            approvals=dict(self.approvals),
         )
 
     def apply(self, entry: DirectoryEntry) -> None:
@@ -177,6 +199,14 @@ class Ledger:
         self.grants = {epoch: grant for epoch, grant in self.grants.items() if grant.member != member}
         self.holdings = {held: epoch for held, epoch in self.holdings.items() if held[0] != member}
 
+    def forget_approvals_of(self, member: bytes) -> None:
+        """What waits for a second signature no longer counts hers: she is gone, or no longer who signed it."""
+        without = {
+            body: tuple(signer for signer in signers if signer != member)
+            for body, signers in self.approvals.items()
+        }
+        self.approvals = {body: signers for body, signers in without.items() if signers}
+
     def end_grants(self, member: bytes, group: str) -> None:
         """What she held of a group she keeps in her memory until it is rotated, and gives to nobody any more."""
         ended = {held for held in self.holdings if held[:2] == (member, group)}
@@ -203,6 +233,8 @@ def _member(ledger: Ledger, entry: DirectoryEntry, body: MemberBody) -> None:
     before = ledger.members.get(body.member)
     if before is not None and before.fingerprint != fingerprint:
         ledger.forget_keys_of(body.member)
+    if before is not None and (before.fingerprint, before.role) != (fingerprint, body.role):
+        ledger.forget_approvals_of(body.member)
     ledger.members[body.member] = MemberKeys(
         body.role, body.professions, body.daily_public, body.signing_public, fingerprint, entry.signer
     )
@@ -214,6 +246,7 @@ def _member_removed(ledger: Ledger, entry: DirectoryEntry, body: MemberRemovedBo
     del ledger.members[body.member]
     ledger.removed.add(body.member)
     ledger.accepted.pop(body.member, None)
+    ledger.forget_approvals_of(body.member)
     # Before what she held is forgotten: she keeps these in her memory until each was rotated.
     ledger.exposed |= {(group, kek_no) for member, group, kek_no in ledger.holdings if member == body.member}
     ledger.forget_keys_of(body.member)
@@ -297,9 +330,31 @@ def _charter_accepted(ledger: Ledger, entry: DirectoryEntry, body: CharterAccept
     ledger.accepted[entry.signer] = body.version
 
 
-def _policy(ledger: Ledger, entry: DirectoryEntry, body: PolicyBody) -> None:
+def _policy(ledger: Ledger, entry: DirectoryEntry, _body: PolicyBody) -> None:
+    """Of foundings before there were approvals. It put nothing in force, and may not seem to beside them."""
     _require(ledger.may_certify(entry.signer), DirectoryFault.NOT_ENTITLED)
-    ledger.policy_hash = body.value
+    _require(not ledger.rules and not ledger.approvals, DirectoryFault.CONTRADICTION)
+
+
+def _policy_approval(ledger: Ledger, entry: DirectoryEntry, body: PolicyApprovalBody) -> None:
+    """The next number alone: no set that was in force comes back under its old one, and none is left out."""
+    before = ledger.rules[-1].number if ledger.rules else 0
+    _require(body.number == before + 1, DirectoryFault.CONTRADICTION)
+    if entry.signer == ROOT:
+        # At the founding there are no two members yet.
+        _require(not ledger.rules, DirectoryFault.NOT_ENTITLED)
+    else:
+        _require(ledger.members[entry.signer].role in POLICY_APPROVERS, DirectoryFault.NOT_ENTITLED)
+    given = ledger.approvals.get(body, ())
+    _require(entry.signer not in given, DirectoryFault.CONTRADICTION)
+    approvers = (ROOT,) if entry.signer == ROOT else (*given, entry.signer)
+    if entry.signer == ROOT or len(approvers) >= APPROVALS_NEEDED:
+        approved = ApprovedRules(body.number, body.text_hash, body.effective, approvers)
+        ledger.rules = (*ledger.rules, approved)
+        # What else was proposed under this number can be approved no more.
+        ledger.approvals.clear()
+    else:
+        ledger.approvals[body] = approvers
 
 
 def _recovery(ledger: Ledger, entry: DirectoryEntry, body: RecoveryBody) -> None:
@@ -365,4 +420,5 @@ _RULES: dict[EntryKind, Callable[[Ledger, DirectoryEntry, Any], None]] = {
     EntryKind.GRANT_ENDED: _grant_ended,
     EntryKind.CHARTER: _charter,
     EntryKind.CHARTER_ACCEPTED: _charter_accepted,
+    EntryKind.POLICY_APPROVAL: _policy_approval,
 }

@@ -36,6 +36,16 @@ def u64(value: int) -> bytes:
     return _unsigned(value, 8)
 
 
+def u32_of(data: bytes) -> int:
+    """Return the number that four bytes say. Raises EncodingRefused for another width."""
+    return int.from_bytes(exactly(data, 4))
+
+
+def u64_of(data: bytes) -> int:
+    """Return the number that eight bytes say. Raises EncodingRefused for another width."""
+    return int.from_bytes(exactly(data, 8))
+
+
 @lru_cache(maxsize=256)
 def label_bytes(label: str) -> bytes:
     """Return the ASCII bytes of a group, role or kind: 1 to 64 printable characters, no space."""

@@ -69,7 +69,8 @@ class _Question(NamedTuple):
 class Engine:
     """The policies of ``org``: the base file and its own, never another organisation's.
 
-    Cases, changes and the organisation asked about are ``org``'s own; an asker of another organisation is
+    ``hash`` names the whole set, ``text`` is the organisation's own file of it (empty where the base rules stand
+    alone). Cases, changes and the organisation asked about are ``org``'s own; an asker of another organisation is
     refused by the base rules and never reaches the memo. Safe to share between threads.
     """
 
@@ -90,6 +91,7 @@ class Engine:
         schema = schema_for(self.orgs)
         self.policies = check(sources, schema)
         self.hash = set_hash([schema_source(), *sources])
+        self.text = next((source.text for source in sources if source.name == org), "")
         self._advice = {policy.id: policy.advice for policy in self.policies}
         self._cedar = CedarSet(schema=schema, policies="\n".join(source.text for source in sources))
         self._alarm = alarm
@@ -104,7 +106,14 @@ class Engine:
         cls, org: str, orgs: Iterable[str], *, alarm: Callable[[EngineFailure], None] | None = None
     ) -> "Engine":
         """Load the files of ``org``; ``NotAnOrganisation`` when it has none, else as the constructor."""
-        return cls(org, orgs, [base_source(), org_source(org)], alarm=alarm)
+        return cls.of_text(org, orgs, org_source(org).text, alarm=alarm)
+
+    @classmethod
+    def of_text(
+        cls, org: str, orgs: Iterable[str], text: str, *, alarm: Callable[[EngineFailure], None] | None = None
+    ) -> "Engine":
+        """Load the base rules and ``text`` as the file of ``org``; as the constructor."""
+        return cls(org, orgs, [base_source(), Source(org, text)], alarm=alarm)
 
     def decide_case(self, asker: Asker, action: Action, facts: CaseFacts, context: Context) -> Decision:
         """Whether ``asker`` may do ``action`` to a case of this organisation, given its facts."""

@@ -30,6 +30,7 @@ class Rule(StrEnum):
     INDIVIDUAL = "individual"
     FREE_STRING = "free_string"
     WITHDRAWAL = "withdrawal"
+    CHANGE = "change"
 
 
 SAYS = {
@@ -44,6 +45,7 @@ SAYS = {
     Rule.INDIVIDUAL: "une règle ne nomme ni une personne, ni un dossier, ni un relais",
     Rule.FREE_STRING: "pas de texte libre : seulement les mots du schéma",
     Rule.WITHDRAWAL: "aucune association ne peut interdire le retrait d’un accord",
+    Rule.CHANGE: "qui propose et qui approuve des règles, les règles communes seules le disent",
 }
 
 
@@ -159,8 +161,10 @@ def _broken_walls(policy: Policy) -> Iterator[Rule]:
         yield Rule.PRINCIPAL_SCOPE
     if not _is_within(policy.body["resource"], policy.source):
         yield Rule.RESOURCE_SCOPE
-    if policy.body["effect"] == "forbid" and _covers_withdrawal(policy.body["action"]):
+    if policy.body["effect"] == "forbid" and _covers(policy.body["action"], {Action.CONSENT_WITHDRAW}):
         yield Rule.WITHDRAWAL
+    if _covers(policy.body["action"], {Action.POLICY_PROPOSE, Action.POLICY_APPROVE}):
+        yield Rule.CHANGE
 
 
 def _advice_is_known(policy: Policy) -> bool:
@@ -174,10 +178,10 @@ def _is_within(scope: dict[str, Any], org: str) -> bool:
     return (scope["op"] in {"in", "is"}) and within.get("entity") == {"type": "Org", "id": org}
 
 
-def _covers_withdrawal(scope: dict[str, Any]) -> bool:
-    """Whether an action scope covers ``consent.withdraw``, which belongs to no action group."""
+def _covers(scope: dict[str, Any], actions: set[Action]) -> bool:
+    """Whether an action scope covers one of these, which belong to no action group."""
     named = [*scope.get("entities", ()), *filter(None, [scope.get("entity")])]
-    return scope["op"] == "All" or any(entity["id"] == Action.CONSENT_WITHDRAW for entity in named)
+    return scope["op"] == "All" or any(entity["id"] in actions for entity in named)
 
 
 def _names_an_individual(node: Any) -> bool:

@@ -131,7 +131,12 @@ def read_phrases(text: str) -> tuple[Phrase, ...]:
 
 def phrases_of(org: str) -> tuple[Phrase, ...]:
     """The phrases kept for an organisation."""
-    return read_phrases((_FILES / f"{org}.toml").read_text("utf-8"))
+    return read_phrases(phrases_text(org))
+
+
+def phrases_text(org: str) -> str:
+    """The file of the phrases kept for an organisation."""
+    return (_FILES / f"{org}.toml").read_text("utf-8")
 
 
 def decide(engine: Engine, phrase: Phrase) -> Decision:

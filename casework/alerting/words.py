@@ -102,6 +102,12 @@ WORDS: Mapping[AlertKind, Words] = {
         "Un membre a lu ou emporté en une heure une très grande part du journal.",
         _ADVICE_REVIEW,
     ),
+    AlertKind.POLICY_NOT_LOADED: Words(
+        "Des règles approuvées ne sont pas en vigueur",
+        "Les règles que deux membres ont approuvées ne se chargent pas : leur texte manque, a été changé ou n’est"
+        " plus admis. Celles d’avant restent ; après un redémarrage, les règles communes seules.",
+        "Lancez « casework doctor », et cherchez qui a pu écrire dans la base.",
+    ),
     AlertKind.FLOOR_NOT_RAISED: Words(
         "L’annuaire des clés n’a pas pu être mémorisé",
         "Le dernier état de l’annuaire des clés n’a pas pu être écrit hors de la base.",

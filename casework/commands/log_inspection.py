@@ -26,13 +26,11 @@ from casework.organisations.deployments import find_mark, journal_key_of
 from casework.organisations.due import find_due
 from casework.organisations.founding import organisation_slugs
 from casework.organisations.holders import holders, thin, verified_directory
+from casework.rules import RulesNotLoaded, engine_in_force
 from casework.settings import Settings
 from casework.signers import SigningKeyRefused, load_signer
 from crypto.directory import Directory
 from crypto.errors import DirectoryRefused
-from policies.engine import Engine
-from policies.lint import PolicyRefused
-from policies.sources import NotAnOrganisation
 
 # Between the commit of a round and its publication lies one small file.
 PUBLISHED_WITHIN_SECONDS = 1.0
@@ -159,14 +157,30 @@ async def _inspect_organisation(
                 "comparez la base et le répertoire d’état avec leurs sauvegardes",
             )
         ]
+    rules = directory.rules_at(int(database.clock.now().timestamp()))
     try:
-        engine = Engine.load(slug, slugs.values())
-    except (PolicyRefused, NotAnOrganisation):
-        return [Finding(f"Les règles de « {slug} » sont refusées", "lancez « casework policy check »")]
+        engine = await database.snapshot(
+            lambda connection: engine_in_force(connection, org_id, slugs, rules), org_id
+        )
+    except RulesNotLoaded as error:
+        return [
+            Finding(
+                f"« {slug} » : les règles en vigueur ne se chargent pas ({error.fault})",
+                "remettez leur texte, ou faites-en approuver d’autres, et cherchez qui a écrit dans la base",
+            )
+        ]
     counts = await database.snapshot(lambda connection: holders(connection, directory, org_id), org_id)
     with progress(f"Lecture des règles de {slug}") as advance:
         found = thin(engine, counts, advance)
-    findings = [
+    findings = []
+    if rules is None:
+        findings.append(
+            Finding(
+                f"« {slug} » : personne n’a approuvé ses règles ; celles livrées avec le programme décident",
+                f"proposez-les (« casework policy propose {slug} ») et faites-les approuver par deux membres",
+            )
+        )
+    findings += [
         Finding(
             f"« {slug} » : le compartiment « {compartment} » a {persons} détentrice au lieu de deux",
             _MEND_THIN if persons else _MEND_EMPTY,

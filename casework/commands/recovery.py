@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from uuid import UUID
 
 import click
 from sqlalchemy import Connection
@@ -48,6 +49,7 @@ from casework.organisations.recovering import (
 )
 from casework.organisations.recovering import recover as recover_keys
 from casework.recovering import renew_named
+from casework.rules import engine_in_force
 from casework.settings import Settings, from_environment
 from casework.shreds import ShredStore
 from crypto.errors import SharesRefused
@@ -221,13 +223,20 @@ def _look(
         org_id = next((known for known, its in slugs.items() if its == slug), None)
         if org_id is None:
             raise CommandRefused("L’organisation nommée n’existe pas dans ce déploiement.")
-        engine = Engine.load(slug, slugs.values())
+        engine = _engine_in_force(connection, settings, org_id, slugs)
         plan = RecoveryPlan(org_id, slug, engine, logins, tuple(accounts), split)
         with progress("Lecture des règles"):
             outlook = foresee(connection, Anchors(settings.state_dir), plan)
         return _Ready(plan, organisation_name(connection, org_id), mark.name, outlook)
 
     return as_owner(settings, read)
+
+
+def _engine_in_force(
+    connection: Connection, settings: Settings, org_id: UUID, slugs: Mapping[UUID, str]
+) -> Engine:
+    directory = verified_directory(connection, Anchors(settings.state_dir), org_id)
+    return engine_in_force(connection, org_id, slugs, directory.rules_at(int(Clock().now().timestamp())))
 
 
 def _tell_outlook(ready: _Ready) -> None:

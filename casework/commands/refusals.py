@@ -19,6 +19,7 @@ from casework.organisations.cards import CardFault, CardRefused
 from casework.organisations.key_acts import KeyActFault, KeyActRefused
 from casework.organisations.recovering import RecoveryFault, RecoveryRefused
 from casework.outages import CommitFailed
+from casework.rules import RulesNotLoaded
 from casework.settings import SettingRefused
 from casework.shreds import UnsafeShredStore
 from casework.signers import SigningKeyRefused
@@ -230,6 +231,9 @@ _SPOKEN: dict[type[BaseException], Callable[[Any], str]] = {
     UnsafeShredStore: lambda error: f"CASEWORK_SHRED_URL : {unsafe_words(error)}.",
     UnsafeDatabase: lambda error: f"CASEWORK_DATABASE_URL : {unsafe_words(error)}.",
     PolicyRefused: _policies,
+    RulesNotLoaded: lambda error: (
+        f"Les règles en vigueur de l’organisation ne se chargent pas ({error.fault})."
+    ),
     NotAnOrganisation: lambda error: f"Aucune règle n’existe pour « {error.slug} » (policies/orgs).",
     KeyActRefused: lambda error: f"{error.login} : {_KEY_ACTS[error.fault]}.",
     PasswordTooWeak: lambda error: error.title,

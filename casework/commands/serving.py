@@ -16,7 +16,7 @@ from casework.app import create_app
 from casework.clock import Clock
 from casework.commands.opening import CommandRefused, require_newest_revision
 from casework.commands.web_server import answer_until_stopped, listen, log_types_only
-from casework.deployment import assemble, dismantle
+from casework.deployment import assemble, dismantle, load_rules
 from casework.dumps import remove_stale_copies
 from casework.settings import from_environment
 from crypto.pepper import FileKeyProvider
@@ -59,6 +59,7 @@ async def _serve(host: str, port: int) -> None:
         if deployment.is_demo and not _is_loopback(host):
             raise CommandRefused("--host : une base de démonstration n’est servie que sur 127.0.0.1.")
         listening = listen(host, port)
+        await load_rules(deployment)
         app = create_app(deployment)
         # What is loaded by now stays: a collection that walked it would hold up every answer meanwhile.
         gc.freeze()

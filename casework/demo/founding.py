@@ -27,10 +27,12 @@ from casework.organisations.holders import verified_directory
 from casework.organisations.partners import own_chain, remember_partner
 from casework.organisations.teams import make_team
 from casework.schema import migrate
-from crypto.directory_entries import Body, CharterAcceptedBody, EntrySigner
+from crypto.directory_agreements import CharterAcceptedBody
+from crypto.directory_entries import Body, EntrySigner
 from crypto.password import KdfParams
 from crypto.pepper import create_pepper_file
 from policies.engine import Engine
+from policies.phrases import phrases_text
 from policies.vocabulary import Role
 
 NAME = "demo.casework.example"
@@ -65,7 +67,8 @@ async def found_demo(
         for done, house in enumerate(HOUSES, start=1):
             accounts = [prepared[f"{house.slug}.{colleague.name}"] for colleague in house.staff]
             engine = Engine.load(house.slug, SLUGS)
-            founded[house.slug] = found(ground, house.slug, house.name, engine, accounts)
+            phrases = phrases_text(house.slug)
+            founded[house.slug] = found(ground, house.slug, house.name, engine, accounts, phrases=phrases)
             _adopt_charter(connection, settings.state_dir, house, founded[house.slug].org_id, accounts, now)
             teams.update(_make_teams(connection, house, founded[house.slug].org_id, prepared, now))
             progress(Stage.FOUNDING, done, len(HOUSES))

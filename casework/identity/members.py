@@ -258,6 +258,14 @@ def persons_behind(connection: Connection, org_id: UUID, members: Collection[UUI
     return {accounts[member] for member in members if member in accounts}
 
 
+def persons_of(connection: Connection, org_id: UUID, members: Collection[UUID]) -> set[UUID]:
+    """The accounts behind `members`, those that ended included."""
+    rows = connection.execute(
+        select(membership.c.account_id).where(membership.c.org_id == org_id, membership.c.id.in_(members))
+    )
+    return set(rows.scalars())
+
+
 def active_members(connection: Connection, org_id: UUID, members: Collection[UUID]) -> set[UUID]:
     """Those of `members` that are active in the organisation."""
     rows = connection.execute(

@@ -30,7 +30,8 @@ from casework.organisations.key_acts import (
 from casework.organisations.schemas import CharterAccepted, CharterPublished, CharterView
 from casework.organisations.tables import charter
 from crypto.directory import Directory
-from crypto.directory_entries import CharterAcceptedBody, CharterBody, EntrySigner
+from crypto.directory_agreements import CharterAcceptedBody, CharterBody
+from crypto.directory_entries import EntrySigner
 from crypto.errors import SealBroken
 from policies.vocabulary import Action
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from uuid import UUID
 
@@ -24,6 +25,7 @@ from casework.organisations.tables import (
     key_directory,
     key_grant,
     organisation,
+    policy_set,
 )
 from casework.signers import new_signer, open_rollup
 from crypto.ceremony import Founding, found_organisation
@@ -93,11 +95,13 @@ def found(
     engine: Engine,
     accounts: Sequence[NewAccount],
     split: Split = TWO_OF_THREE,
+    phrases: str = "",
 ) -> Founded:
     """Create an organisation with its first members, each granted what the policies derive.
 
-    Everything is written through `ground.connection`; the journal's key and the directory's anchor stand beside
-    the database from then on.
+    The rules of `engine` are its first set, signed by its root; `phrases` are what they are tried with. Everything
+    is written through `ground.connection`; the journal's key and the directory's anchor stand beside the database
+    from then on.
     """
     org_id = new_id()
     signer = new_signer(ground.state_dir, org_id.bytes, ground.journal.origin(slug))
@@ -112,11 +116,12 @@ def found(
         [member.body for member in memberships],
         COMPARTMENTS,
         grants,
-        bytes.fromhex(engine.hash),
+        sha256(engine.text.encode()).digest(),
         signer.signer.public,
         split,
     )
     _store(ground, org_id, slug, name, signer, founding)
+    _store_rules(ground, org_id, engine.text, phrases)
     for account in accounts:
         store_account(ground.connection, ground.pepper, org_id, account, founding.directory.floor, ground.now)
     _store_grants(ground.connection, org_id, founding)
@@ -164,6 +169,21 @@ def _store(
                 sealed=Sealed(founding.recovery_copies[compartment]),
             )
         )
+
+
+def _store_rules(ground: Ground, org_id: UUID, text: str, phrases: str) -> None:
+    ground.connection.execute(
+        insert(policy_set).values(
+            org_id=org_id,
+            id=new_id(),
+            number=1,
+            text_hash=sha256(text.encode()).digest(),
+            text=text.encode(),
+            phrases=phrases.encode(),
+            effective_at=datetime.fromtimestamp(0, UTC),
+            proposed_at=ground.now,
+        )
+    )
 
 
 def _store_grants(connection: Connection, org_id: UUID, founding: Founding) -> None:

@@ -144,11 +144,11 @@ class KeyAct:
         self.deployment = deployment
         self.unit = unit
         self.org_id = org_id
-        self.engine = deployment.engine(org_id)
         unit.enter_organisation(org_id)
         # First: a directory that was read before the lock may not be the newest.
         lock_keys(unit.connection, org_id, shared=not alone)
         self.directory = deployment.directories.fresh(unit, org_id)
+        self.engine = deployment.engine(unit, org_id)
         self._request = uuid4()
 
     def signers(self, opened: Opened, action: Action) -> list[Signer]:

@@ -52,6 +52,7 @@ from crypto.drop import DropPrivate, new_drop_key, unwrap_drop_private, wrap_dro
 from crypto.kek import Kek, new_kek
 from crypto.recovery import seal_kek_to_recovery
 from crypto.relation import unwrap_relation_key, wrap_relation_key, wrapping_number
+from policies.engine import Engine
 from policies.grants import INDEX
 from policies.vocabulary import Action
 
@@ -151,8 +152,12 @@ class _Rotation:
 
     async def due(self, ordered: Collection[str]) -> tuple[Due, ...]:
         """Read outside the units that write: what the policies derive takes seconds to find out."""
-        engine, now = self._deployment.engine(self._org_id), self._deployment.clock.now()
-        directory = await self._database.unit(self._read)
+
+        def read(unit: UnitOfWork) -> tuple[Directory, Engine]:
+            return self._read(unit), self._deployment.engine(unit, self._org_id)
+
+        now = self._deployment.clock.now()
+        directory, engine = await self._database.unit(read)
 
         def find(connection: Connection) -> tuple[Due, ...]:
             found = find_due(connection, directory, engine, self._org_id, now)

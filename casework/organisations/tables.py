@@ -169,6 +169,30 @@ managed_network = Table(
     ForeignKeyConstraint(["org_id"], ["org_settings.org_id"]),
 )
 
+# Sets of rules that were proposed. Which one is in force, the signed directory says, by the hash of its text; the
+# phrases are what the organisation tries it with.
+policy_set = Table(
+    "policy_set",
+    metadata,
+    Column("org_id", Id, primary_key=True),
+    Column("id", Id, primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("text_hash", LargeBinary(32), nullable=False),
+    Column("text", LargeBinary, nullable=False),
+    Column("phrases", LargeBinary, nullable=False),
+    Column("effective_at", Moment, nullable=False),
+    Column("proposed_at", Moment, nullable=False),
+    # The set of the founding was proposed by nobody.
+    Column("proposed_by", Id),
+    # Refused or withdrawn: the directory, and not this, says what was approved.
+    Column("ended", String(10)),
+    Column("ended_at", Moment),
+    Column("ended_by", Id),
+    ForeignKeyConstraint(["org_id"], ["organisation.id"]),
+    ForeignKeyConstraint(["org_id", "proposed_by"], ["membership.org_id", "membership.id"]),
+    Index("ix_policy_set_number", "org_id", "number"),
+)
+
 team = Table(
     "team",
     metadata,

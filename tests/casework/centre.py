@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from ipaddress import ip_network
@@ -40,6 +40,7 @@ from crypto.password import FLOOR_PARAMS, KdfParams, stretch
 from crypto.pepper import create_pepper_file
 from crypto.secret import Secret
 from policies.engine import Engine, EngineFailure
+from policies.sources import org_source
 from policies.vocabulary import Profession, Role
 from tests.casework.administrator import Administrator
 
@@ -191,6 +192,20 @@ class Centre:
 
         return await self.deployment.database.unit(read)
 
+    async def engine(self, slug: str) -> Engine:
+        """The rules by which the service decides for an organisation."""
+
+        def read(unit: UnitOfWork) -> Engine:
+            unit.enter_organisation(self.org(slug))
+            return self.deployment.engine(unit, self.org(slug))
+
+        return await self.deployment.database.unit(read)
+
+    async def decide_by(self, slug: str, change: Callable[[Engine], Engine]) -> None:
+        """Have the service decide by what nobody approved, as if its own memory were changed."""
+        engine, loaded = change(await self.engine(slug)), self.deployment.rules._loaded
+        loaded[self.org(slug)] = replace(loaded[self.org(slug)], engine=engine)
+
     async def act(self, client: "Client", work: Callable[[Act], T]) -> T:
         """Run a service's function as this member's act, without a request."""
 
@@ -269,17 +284,17 @@ def _positions(login: str) -> Sequence[Position]:
     return [Position(Role(name))]
 
 
-_load = Engine.load
+_of_text = Engine.of_text
 
 
 @cache
-def _engine(slug: str, orgs: frozenset[str] = frozenset(SLUGS), alarm: Alarm | None = None) -> Engine:
+def _engine(slug: str, orgs: frozenset[str], text: str, alarm: Alarm | None = None) -> Engine:
     """An engine with what it has decided before: a process asks Cedar each question once, and not in each test."""
-    return _load(slug, orgs, alarm=alarm)
+    return _of_text(slug, orgs, text, alarm=alarm)
 
 
-def known_engine(slug: str, orgs: Iterable[str], *, alarm: Alarm | None = None) -> Engine:
-    return _engine(slug, frozenset(orgs), alarm)
+def known_engine(slug: str, orgs: Iterable[str], text: str, *, alarm: Alarm | None = None) -> Engine:
+    return _engine(slug, frozenset(orgs), text, alarm)
 
 
 # Applications that no centre has at the moment: their routes take longer to make than anything else of one.
@@ -326,7 +341,9 @@ async def found_centre(folder: Path, owner_url: URL) -> Foundation:
         ground = Ground(connection, state, pepper, Journal(NAME), now)
         for slug in SLUGS:
             accounts = [account for login, account in all_accounts().items() if login.startswith(f"{slug}.")]
-            founded[slug] = found(ground, slug, slug.upper(), _engine(slug), accounts)
+            founded[slug] = found(
+                ground, slug, slug.upper(), known_engine(slug, SLUGS, org_source(slug).text), accounts
+            )
         for reader, other in permutations(SLUGS, 2):
             remember_partner(
                 connection,
@@ -369,10 +386,13 @@ async def open_centre(folder: Path, foundation: Foundation, urls: Urls) -> Async
         managed_networks=(ip_network("127.0.0.0/8"),),
     )
     clock = MovableClock()
-    with patch.object(Engine, "load", known_engine):
-        deployment = await assemble(settings, clock, FLOOR_PARAMS)
+    deployment = await assemble(settings, clock, FLOOR_PARAMS)
     await deployment.shreds.create()
-    with _application(deployment) as app, patch.object(sign_in, "stretch", _stretch_once):
+    with (
+        _application(deployment) as app,
+        patch.object(Engine, "of_text", known_engine),
+        patch.object(sign_in, "stretch", _stretch_once),
+    ):
         transport = httpx.ASGITransport(app, client=("127.0.0.1", 50_000))
         async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://centre") as http:
             yield Centre(deployment, app, clock, foundation.founded, all_accounts(), http, urls)

@@ -50,7 +50,9 @@ _RIGHTS = {
     **dict.fromkeys((*JOURNAL_TABLES, "audit_cosignature"), "S"),
     # The directory only grows; of what it certifies goes what a newer key has replaced.
     "key_directory": "SI",
-    **dict.fromkeys(("review", "past_assignment", "past_case_team", "past_team_member", "charter"), "SI"),
+    **dict.fromkeys(
+        ("review", "past_assignment", "past_case_team", "past_team_member", "charter", "policy_set"), "SI"
+    ),
     **dict.fromkeys(("key_grant", "kek_recovery", "declared_conflict"), "SID"),
     **dict.fromkeys(("opening_hours", "closed_day", "managed_network"), "SID"),
     "drop_key": "SIUD",

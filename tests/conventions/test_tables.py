@@ -135,8 +135,11 @@ def test_a_text_in_the_clear_has_a_length_too_short_for_a_story() -> None:
 
 def test_bytes_without_a_length_are_sealed_or_signed() -> None:
     signed = {("key_directory", "entry"), ("partner", "chain"), ("handoff_side", "chain")}
-    # Its hash is.
-    signed |= {("charter", "text")}
+    # Its hash is: of the charter, and of an organisation's rules.
+    signed |= {("charter", "text"), ("policy_set", "text")}
+    # What the rules are tried with when they are proposed. Rules and phrases name roles and acts, and a check that
+    # takes nothing else stands before the row; whoever changes a phrase afterwards changes no decision.
+    signed |= {("policy_set", "phrases")}
     unbounded = {
         (table.name, column.name)
         for table in tables(metadata, sessions_metadata, shreds_metadata)

@@ -27,7 +27,7 @@ import msgspec
 import pyotp
 from sqlalchemy import Connection, make_url, select
 
-from casework import deployment as deployment_module
+from casework import rules as rules_module
 from casework.access import Access
 from casework.act import Act, Circumstances, begin_act
 from casework.app import create_app
@@ -92,14 +92,14 @@ def main(kills: int, seed: int, secrets: dict[str, str]) -> None:
 def _load_policies_once() -> None:
     """A child has the policies of its parent: loading them would take longer than it lives."""
     loaded: dict[str, Engine] = {}
-    load = Engine.load
+    load = Engine.of_text
 
     def known(slug: str, *rest: Any, **more: Any) -> Engine:
         if slug not in loaded:
             loaded[slug] = load(slug, *rest, **more)
         return loaded[slug]
 
-    deployment_module.Engine.load = known  # type: ignore[method-assign, assignment]
+    rules_module.Engine.of_text = known  # type: ignore[method-assign, assignment]
 
 
 async def _sign_in(clock: Clock, secrets: dict[str, str]) -> tuple[dict[str, str], Directories]:

@@ -22,7 +22,7 @@ from uuid import uuid4
 
 from audit.checkpoint import Checkpoint
 from audit.state import SignerState
-from casework import deployment as deployment_module
+from casework import rules as rules_module
 from casework.clock import Clock
 from casework.database import UnitOfWork
 from casework.deployment import Deployment, assemble
@@ -43,7 +43,7 @@ def main(kills: int, seed: int) -> None:
     settings, random = from_environment(), Random(seed)
     # A child has the policies of its parent: loading them would take longer than it lives.
     loaded = {slug: Engine.load(slug, SLUGS) for slug in SLUGS}
-    deployment_module.Engine.load = lambda slug, *_, **__: loaded[slug]  # type: ignore[method-assign, assignment]
+    rules_module.Engine.of_text = lambda slug, *_, **__: loaded[slug]  # type: ignore[method-assign, assignment]
     work: list[Child] = [_integrate] * INTEGRATORS + [_write] * WRITERS
     children = [_fork(settings, child) for child in work]
     for _ in range(kills):

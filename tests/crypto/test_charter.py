@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 
+from crypto.directory_agreements import CharterAcceptedBody, CharterBody
 from crypto.directory_entries import (
     ROOT,
     Body,
-    CharterAcceptedBody,
-    CharterBody,
     DirectoryEntry,
     EntrySigner,
     GrantEndedBody,

@@ -8,7 +8,8 @@ import pytest
 
 from crypto.dek import CaseKey, adopt_dek, unwrap_dek
 from crypto.directory import Floor, root_fingerprint, verify_directory
-from crypto.directory_entries import DirectoryEntry, EntryKind
+from crypto.directory_entries import DirectoryEntry
+from crypto.directory_kinds import EntryKind
 from crypto.drop import DropPrivate, DropPublic, unwrap_drop_private
 from crypto.grant import open_grant
 from crypto.handoff import PartAddress
@@ -109,12 +110,14 @@ def test_golden_directory_grant_and_recovery() -> None:
     assert [entry.kind for entry in entries] == stored["kinds"]
     later = [DirectoryEntry.from_bytes(data) for data in stored["rotation"]]
     kinds = {*stored["kinds"], *(entry.kind for entry in later), *golden("restricted")["kinds"]}
-    # The golden bytes of a minimum stand in test_minimum, those of charters and of grants that end in test_charter.
+    # The golden bytes of a minimum stand in test_minimum, those of charters and of grants that end in
+    # test_charter, those of approved rules in test_policy_approvals.
     elsewhere = {
         EntryKind.MINIMUM,
         EntryKind.GRANT_ENDED,
         EntryKind.CHARTER,
         EntryKind.CHARTER_ACCEPTED,
+        EntryKind.POLICY_APPROVAL,
     }
     assert kinds == set(EntryKind) - elsewhere
     directory = verify_directory(org, entries, fingerprint, Floor(len(entries), stored["head"]))

@@ -10,12 +10,14 @@ from shamir_mnemonic import generate_mnemonics
 from crypto.ceremony import found_organisation
 from crypto.directory import verify_directory
 from crypto.directory_entries import (
+    ROOT,
     CompartmentBody,
     GrantBody,
     KekRetiredBody,
     MemberRemovedBody,
     RecoveryBody,
 )
+from crypto.directory_rules import ApprovedRules
 from crypto.drop import unwrap_drop_private
 from crypto.errors import (
     AlgorithmRefused,
@@ -319,7 +321,8 @@ def test_a_founded_organisation_verifies_opens_and_is_recoverable(person: Any) -
     )
     directory = verify_directory(org, founding.entries, founding.fingerprint, founding.directory.floor)
     assert directory == founding.directory
-    assert (directory.policy_hash, directory.journal_key) == (b"p" * 32, b"j" * 32)
+    assert directory.rules == (ApprovedRules(1, b"p" * 32, 0, (ROOT,)),)
+    assert directory.journal_key == b"j" * 32
     seed = join_shares([share.reveal().decode() for share in founding.shares[:2]])
     assert root_key(seed).public == directory.root_public
     for epoch, sealed in founding.grants.items():

@@ -109,7 +109,17 @@ def test_a_template_is_refused() -> None:
 )
 def test_no_organisation_can_forbid_the_withdrawal_of_a_consent(action: str) -> None:
     text = GOOD.replace("permit", "forbid").replace('action == Action::"case.list"', action)
-    assert [finding.rule for finding in refusal(text).findings] == [Rule.WITHDRAWAL]
+    assert Rule.WITHDRAWAL in {finding.rule for finding in refusal(text).findings}
+
+
+@pytest.mark.parametrize("effect", ["permit", "forbid"])
+@pytest.mark.parametrize("name", ["policy.propose", "policy.approve"])
+def test_no_organisation_says_who_changes_its_rules(effect: str, name: str) -> None:
+    """A file that made approvers, or left none, would be the last that anybody approved."""
+    text = GOOD.replace("permit", effect).replace("case.list", name)
+    assert [finding.rule for finding in refusal(text).findings] == [Rule.CHANGE]
+    every = GOOD.replace('action == Action::"case.list"', "action")
+    assert [finding.rule for finding in refusal(every).findings] == [Rule.CHANGE]
 
 
 def test_an_organisation_can_forbid_everything_about_its_cases() -> None:

@@ -37,7 +37,7 @@ async def test_a_note_is_read_by_those_it_names_and_nobody_is_told_of_it(centre:
         assert (shown["id"], shown["text"]) == (created["id"], f"{CANARY}-note social")
         assert (shown["author"], sorted(shown["readers"])) == (ids(centre, "avec.social")[0], readers)
     # Assigned as well, with the very same keys: and with policies that allow everything.
-    allow_everything(centre)
+    await allow_everything(centre)
     for login in ("avec.psychologist", "avec.supervisor", "avec.reception", "avec.auditor"):
         other = await centre.sign_in(login)
         assert await other.get(f"/cases/{case}/notes") == {"items": []}

@@ -57,7 +57,7 @@ async def test_a_civil_status_that_the_writer_cannot_carry_over_is_not_lost(cent
     social = await centre.sign_in("avec.social")
     case = await open_case(social)
     await social.patch(f"/cases/{case}/groups/identity", CIVIL, 1)
-    allow_everything(centre)
+    await allow_everything(centre)
     custodian = await centre.sign_in("avec.custodian")
     headers = {"if-match": '"2"'}
     path = f"/cases/{case}/groups/identity"

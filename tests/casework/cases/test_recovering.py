@@ -104,7 +104,7 @@ async def _use_the_shares(centre: Centre, *holders: str) -> None:
     deployment = centre.deployment
     shares = [share.reveal().decode() for share in centre.founded["avec"].shares[1:]]
     org, seed = centre.org("avec"), join_shares(shares)
-    plan = RecoveryPlan(org, "avec", deployment.engine(org), holders, (), TWO_OF_THREE)
+    plan = RecoveryPlan(org, "avec", await centre.engine("avec"), holders, (), TWO_OF_THREE)
 
     def use(connection: Connection) -> None:
         state = deployment.settings.state_dir

@@ -79,7 +79,7 @@ async def test_nobody_who_is_not_named_reads_or_changes_it_even_when_everything_
     await write_note(social, case, "social", "avec.double")
     double = ids(centre, "avec.double")[0]
     path = f"/cases/{case}/restriction"
-    allow_everything(centre)
+    await allow_everything(centre)
     for login in ("avec.supervisor", "avec.reception", "avec.jurist", "avec.custodian", "avec.auditor"):
         stranger = await centre.sign_in(login, step_up=True)
         await stranger.post(f"/cases/{case}/break-glass", {"reason": "x", "purpose": "support"})
@@ -177,7 +177,7 @@ async def test_whoever_leaves_keeps_a_key_that_opens_nothing_newer(centre: Centr
     renewed = {row.compartment: row for row in await _rows(centre, case)}["health"]
     assert renewed.dek_generation == renewed.half
     assert len((await psychologist.get(f"/cases/{case}/follow-ups"))["items"]) == 2
-    allow_everything(centre)
+    await allow_everything(centre)
     await _reads_nothing(jurist, case)
     # Named again she reads on.
     await name(social, case, "avec.jurist")

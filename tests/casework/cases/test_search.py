@@ -1,7 +1,6 @@
 """Searching a person: what is found, by whom, and what stands in the journal of it."""
 
 from collections.abc import Collection
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +16,6 @@ from casework.cases.service import change_group
 from casework.cases.tables import case_group
 from casework.organisations.tables import key_grant
 from policies.engine import Engine
-from policies.sources import base_source, org_source
 from policies.vocabulary import Group
 from tests.casework.centre import SLUGS, Centre, Client
 from tests.casework.conflicting import enter_conflict
@@ -123,9 +121,7 @@ async def test_whoever_may_read_identities_and_list_none_finds_nobody(centre: Ce
         forbid (principal in Org::"avec", action == Action::"case.list", resource in Org::"avec")
         when { principal in Role::"supervisor" };
     """
-    rules = org_source("avec")
-    engine = Engine("avec", SLUGS, [base_source(), replace(rules, text=rules.text + added)])
-    centre.deployment.engines[centre.org("avec")] = engine
+    await centre.decide_by("avec", lambda engine: Engine.of_text("avec", SLUGS, engine.text + added))
     social, supervisor = await centre.sign_in("avec.social"), await centre.sign_in("avec.supervisor")
     case = await register(social, {"name_in_use": "Mimosa"})
     assert await found_ids(social, name="Mimosa") == [case]

@@ -137,7 +137,7 @@ def run(*arguments: str | Path, environment: Mapping[str, str]) -> Ran:
     out, err = StringIO(), StringIO()
     with (
         patch.dict(os.environ, {**others, **environment}, clear=True),
-        patch.object(Engine, "load", known_engine),
+        patch.object(Engine, "of_text", known_engine),
         redirect_stdout(out),
         redirect_stderr(err),
     ):

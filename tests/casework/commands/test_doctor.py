@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from sqlalchemy import Connection, delete, func, select, text, update
@@ -14,9 +15,13 @@ from casework.clock import Clock
 from casework.commands import place_inspection
 from casework.commands.memory_inspection import inspect_memory
 from casework.commands.place_inspection import inspect_places
-from casework.organisations.tables import deployment, key_directory, key_grant
+from casework.organisations.tables import deployment, key_directory, key_grant, policy_set
+from casework.rules import engine_in_force
 from casework.settings import from_environment
-from tests.casework.commands.place import Place, Ran, start
+from crypto import ceremony
+from crypto.directory_entries import PolicyBody
+from policies.sources import org_source
+from tests.casework.commands.place import AVEC, Place, Ran, start
 from tests.casework.commands.test_organisations import id_of, read
 from tests.conftest import RunningCluster
 
@@ -209,6 +214,34 @@ def test_a_directory_that_was_rolled_back_is_named(founded: Place) -> None:
     read(founded, roll_back)
     (line,) = findings(founded)
     assert "rolled_back" in line
+
+
+@on_sqlite
+def test_rules_that_cannot_be_loaded_are_named(founded: Place) -> None:
+    org_id = id_of(founded, "avec")
+    emptied = update(policy_set).where(policy_set.c.org_id == org_id).values(text=b"")
+    read(founded, lambda connection: connection.execute(emptied).rowcount)
+    (line,) = findings(founded)
+    assert "text_missing" in line
+
+
+@on_sqlite
+def test_an_organisation_that_approved_no_rules_has_the_shipped_ones_and_is_named(place: Place) -> None:
+    """As its founding was before there were approvals: it goes on working, and is told."""
+    place.run("init", "--name", "centre.example.org")
+
+    def as_before(_number: int, text_hash: bytes, _effective: int) -> PolicyBody:
+        return PolicyBody(text_hash)
+
+    with patch.object(ceremony, "PolicyApprovalBody", as_before):
+        assert place.found("avec", AVEC).code == 0
+    place.integrate()
+    (line,) = findings(place)
+    assert "approuvé" in line
+    assert "casework policy propose avec" in line
+    org_id = id_of(place, "avec")
+    engine = read(place, lambda connection: engine_in_force(connection, org_id, {org_id: "avec"}, None))
+    assert engine.text == org_source("avec").text
 
 
 @on_postgresql

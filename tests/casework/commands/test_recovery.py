@@ -43,7 +43,7 @@ from casework.organisations.recovering import (
 from casework.organisations.tables import kek_recovery, key_directory
 from casework.settings import from_environment
 from casework.shreds import ShredStore
-from crypto.directory_entries import PolicyBody
+from crypto.directory_entries import MinimumBody
 from crypto.hpke import public_half
 from crypto.kek import Kek
 from crypto.password import FLOOR_PARAMS
@@ -252,7 +252,7 @@ def test_what_else_is_sealed_to_recovery_is_made_anew_in_the_same_act(founded: P
     def renew(copies: Copies) -> None:
         seen.append((copies.before.recovery_public, copies.directory.recovery_public))
         assert public_half(copies.private) == copies.before.recovery_public
-        copies.certify(PolicyBody(bytes(32)))
+        copies.certify(MinimumBody(2, 1))
 
     seen: list[tuple[bytes, bytes]] = []
     plan, seed = plan_for(founded), seed_of(founded, "cidff", 1, 2)
@@ -262,7 +262,7 @@ def test_what_else_is_sealed_to_recovery_is_made_anew_in_the_same_act(founded: P
     ((old, new),) = seen
     assert old != new
     directory = read(founded, lambda connection: verified_directory(connection, anchors, plan.org_id))
-    assert (directory.floor, directory.policy_hash) == (done.floor, bytes(32))
+    assert (directory.floor, directory.case_minimum.made) == (done.floor, 2)
 
 
 # Wrong shares: each an error in French, and nothing is changed

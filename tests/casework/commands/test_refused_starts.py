@@ -82,33 +82,21 @@ def test_a_pepper_that_is_not_one_is_refused_by_rule(
     refused(serve(founded, tmp_path), "CASEWORK_PEPPER_FILE", rule)
 
 
-_NOT_A_POLICY = f'\n@id("avec.{CANARY}") permit (principal in Org::"avec", action,'
+_NOT_A_POLICY = f'\n@id("base.{CANARY}") permit (principal, action,'
 _UNKNOWN_ACTION = """
-@id("avec.typo") @title("Voir sa liste")
-permit (principal in Org::"avec", action == Action::"case.lits", resource in Org::"avec");
-"""
-_ANOTHER_ORGANISATION = """
-@id("avec.elsewhere") @title("Voir la liste d’une autre")
-permit (principal in Org::"cidff", action == Action::"case.list", resource in Org::"cidff");
+@id("base.typo") @title("Voir sa liste")
+permit (principal, action == Action::"case.lits", resource);
 """
 
 
-@pytest.mark.parametrize(
-    "added",
-    [_NOT_A_POLICY, _UNKNOWN_ACTION, _ANOTHER_ORGANISATION],
-    ids=["syntax", "vocabulary", "organisation"],
-)
-def test_policies_that_are_not_sound_are_refused_by_name(founded: Place, tmp_path: Path, added: str) -> None:
+@pytest.mark.parametrize("added", [_NOT_A_POLICY, _UNKNOWN_ACTION], ids=["syntax", "vocabulary"])
+def test_base_rules_that_are_not_sound_are_refused_by_name(
+    founded: Place, tmp_path: Path, added: str
+) -> None:
     shutil.copytree(SHIPPED, tmp_path / "policies", ignore=shutil.ignore_patterns("__pycache__"))
-    file = tmp_path / "policies" / "orgs" / "avec.cedar"
+    file = tmp_path / "policies" / "base.cedar"
     file.write_text(file.read_text("utf-8") + added, "utf-8")
-    refused(serve(founded, tmp_path), "Règles refusées", "avec:")
-
-
-def test_an_organisation_whose_policies_are_gone_is_not_served(founded: Place, tmp_path: Path) -> None:
-    shutil.copytree(SHIPPED, tmp_path / "policies", ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "policies" / "orgs" / "avec.cedar").unlink()
-    refused(serve(founded, tmp_path), "avec")
+    refused(serve(founded, tmp_path), "Règles refusées", "base:")
 
 
 @pytest.mark.parametrize(

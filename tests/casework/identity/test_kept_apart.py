@@ -20,7 +20,7 @@ async def roles(centre: Centre) -> tuple[Client, Client]:
 
 
 async def test_a_session_holds_the_keys_of_its_role_and_none_of_her_other(centre: Centre) -> None:
-    engine = centre.deployment.engine(centre.org("avec"))
+    engine = await centre.engine("avec")
     as_worker, as_supervisor = await roles(centre)
     worker, supervisor = await as_worker.get("/me"), await as_supervisor.get("/me")
     assert (worker["login"], worker["role"]) == (SEVERAL, "worker")

@@ -9,7 +9,8 @@ from casework.organisations.charters import publish_at_terminal
 from casework.organisations.key_acts import Credentials, KeyActFault, KeyActRefused
 from casework.organisations.removal import remove
 from casework.organisations.tables import charter, key_directory
-from crypto.directory_entries import CharterAcceptedBody, EntrySigner, sign_entry
+from crypto.directory_agreements import CharterAcceptedBody
+from crypto.directory_entries import EntrySigner, sign_entry
 from crypto.errors import DirectoryRefused
 from tests.casework.centre import PASSWORD, Centre, Client
 from tests.casework.organisations.test_rotation import CUSTODIAN, another_process

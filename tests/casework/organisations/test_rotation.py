@@ -80,7 +80,7 @@ async def directory_of(centre: Centre) -> Directory:
 
 async def due(centre: Centre) -> tuple[Due, ...]:
     directory, org = await directory_of(centre), centre.org("avec")
-    engine = centre.deployment.engine(org)
+    engine = await centre.engine("avec")
     return await centre.dba(
         lambda connection: find_due(connection, directory, engine, org, centre.clock.now())
     )
