@@ -11,6 +11,7 @@ import structlog
 from casework.audit_review.alarms import raise_alarms
 from casework.database import UnitOfWork
 from casework.deployment import Deployment
+from casework.handoffs.lapsing import end_lapsed
 from casework.identity import idempotency, limits, sessions
 from casework.rights.erasing import finish_erasures
 from casework.rights.sweeping import destroy_old_halves
@@ -23,8 +24,8 @@ PERIOD_SECONDS = 60
 async def sweep(deployment: Deployment) -> None:
     """Delete sessions, step-ups and counters that are over, and idempotency keys older than a day.
 
-    Raise what an organisation's journal says that somebody must look at now. Finish what a kill left half done of
-    erasures and of renewals of keys.
+    End handoffs whose consent has run out. Raise what an organisation's journal says that somebody must look at
+    now. Finish what a kill left half done of erasures and of renewals of keys.
 
     Behind the wall each organisation is entered in turn. What the counters refused is told to the journal first.
     Each directory is read anew: what another process certified (a drop key, a removal, other rules) is known within
@@ -35,6 +36,7 @@ async def sweep(deployment: Deployment) -> None:
         sessions.forget_expired,
         sessions.forget_step_ups,
         idempotency.forget_old,
+        partial(end_lapsed, deployment),
         partial(raise_alarms, deployment),
     )
     for org_id in tuple(deployment.slugs):

@@ -64,11 +64,17 @@ class Recipients(Struct, frozen=True, forbid_unknown_fields=True):
     webhook: Webhook | None = None
 
 
+class OfOrganisation(Recipients, frozen=True, forbid_unknown_fields=True):
+    """`reminders`: the desk that is reminded of what waits for its answer, which is no alert."""
+
+    reminders: tuple[Address, ...] = ()
+
+
 class AlertSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """`deployment` is told of everything, `organisations` (by slug) of what concerns their own journal."""
 
     deployment: Recipients = Recipients()
-    organisations: dict[Slug, Recipients] = {}
+    organisations: dict[Slug, OfOrganisation] = {}
     smtp: Smtp | None = None
 
 
@@ -89,9 +95,11 @@ def read_settings(path: Path) -> AlertSettings:
         raise SettingRefused(SETTING, f"{field}: is not what docs/how-to/alerts.md asks for there") from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise SettingRefused(SETTING, "is not TOML") from None
-    everybody = {"deployment": settings.deployment} | {
-        f"organisations.{slug}": recipients for slug, recipients in settings.organisations.items()
-    }
+    for slug, desk in settings.organisations.items():
+        if desk.reminders and settings.smtp is None:
+            raise SettingRefused(SETTING, f"organisations.{slug}.reminders: needs a table smtp")
+    everybody: dict[str, Recipients] = {"deployment": settings.deployment}
+    everybody |= {f"organisations.{slug}": desk for slug, desk in settings.organisations.items()}
     for field, recipients in everybody.items():
         if recipients.mail and settings.smtp is None:
             raise SettingRefused(SETTING, f"{field}.mail: needs a table smtp")

@@ -1,10 +1,7 @@
 """The task that tells what waits to be told, channel by channel; one process of a machine does it at a time."""
 
 import asyncio
-import fcntl
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,6 +12,7 @@ from casework.alerting.channels import Channel, NotDelivered, every_channel
 from casework.alerting.config import AlertSettings
 from casework.alerting.kept import KeptAlerts, Owed
 from casework.alerts import AlertKind
+from casework.alone import alone
 from casework.clock import Clock
 
 log = structlog.get_logger(__name__)
@@ -62,7 +60,7 @@ class Delivery:
 
     async def round(self) -> int:
         """Tell each channel what it is owed; returns how many messages were delivered."""
-        with self._alone() as is_alone:
+        with alone(self._lock) as is_alone:
             if not is_alone:
                 return 0
             await asyncio.to_thread(self._kept.flush)
@@ -95,17 +93,6 @@ class Delivery:
             except Exception as error:  # noqa: BLE001 - the timer must outlive a disk that is full
                 log.error("alerts_failed", error=type(error).__name__)
             await asyncio.sleep(PERIOD_SECONDS)
-
-    @contextmanager
-    def _alone(self) -> Iterator[bool]:
-        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield True
-        except BlockingIOError:
-            yield False
-        finally:
-            os.close(descriptor)
 
 
 async def try_channels(

@@ -18,6 +18,7 @@ from casework.commands.opening import CommandRefused, require_newest_revision
 from casework.commands.web_server import answer_until_stopped, listen, log_types_only
 from casework.deployment import assemble, dismantle, load_rules
 from casework.dumps import remove_stale_copies
+from casework.handoffs.reminding import Reminders
 from casework.settings import from_environment
 from crypto.pepper import FileKeyProvider
 
@@ -54,6 +55,7 @@ async def _serve(host: str, port: int) -> None:
     kept = KeptAlerts(settings.state_dir, clock)
     keep_alerts(kept)
     delivery = Delivery(told, kept, settings.state_dir, deployment.journal.origin(None), clock)
+    reminders = Reminders(deployment, told)
     try:
         require_known(told, deployment.slugs.values())
         if deployment.is_demo and not _is_loopback(host):
@@ -64,8 +66,10 @@ async def _serve(host: str, port: int) -> None:
         # What is loaded by now stays: a collection that walked it would hold up every answer meanwhile.
         gc.freeze()
         delivery.start()
+        reminders.start()
         await answer_until_stopped(app, listening, host)
     finally:
+        await reminders.stop()
         await delivery.stop()
         await dismantle(deployment)
     log.info("stopped")

@@ -20,6 +20,7 @@ from casework.handoffs.states import Side
 from casework.handoffs.tables import handoff, handoff_manifest, handoff_side
 from casework.loaded_case import LEGAL_NAME
 from casework.organisations.partners import Partner, find_partner
+from casework.packets import open_left_record
 from casework.unshown import Unshown
 from crypto.drop import seal_to_drop
 from crypto.handoff import new_salt
@@ -43,6 +44,8 @@ class SealedHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     service: str
     purpose: str
     groups: tuple[Group, ...]
+    # The handoff that this one brings back: of the same two organisations, the other way.
+    returns: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ def draft_handoff(act: Act, case_id: UUID, new: NewHandoff) -> Draft:
 
     Raises:
         BadInput: unknown partner, a group it publishes no key for, a group the drafter may not read, an unknown
-            follow-up or exclusion.
+            follow-up or exclusion, a return of what did not come from this partner as this case.
         Forbidden, NotFound: see `Access.change_case`.
 
     """
@@ -71,6 +74,8 @@ def draft_handoff(act: Act, case_id: UUID, new: NewHandoff) -> Draft:
     if not set(new.groups) <= opened.readable:
         raise bad_field("groups", "not_readable")
     policies = _require_draft_allowed(act, opened, partner, new)
+    if new.returns is not UNSET and not _came_as(act, case_id, partner, new.returns):
+        raise bad_field("returns", "not_the_handoff_of_this_case")
     change = access.change_case(case_id, [])
     chosen = Chosen(partner, _header(new), _freeze(act, opened, new))
     handoff_id = uuid4()
@@ -102,6 +107,23 @@ def _require_draft_allowed(
     if not decision.allowed:
         raise refusal(Action.HANDOFF_DRAFT, decision, hidden=False, tried={"case": str(opened.id)})
     return decision.policies
+
+
+def _came_as(act: Act, case_id: UUID, partner: Partner, handoff_id: UUID) -> bool:
+    """Whether a case is what a handoff of this partner became here."""
+    row = act.unit.connection.execute(
+        select(handoff_side.c.case_sealed).where(
+            handoff_side.c.org_id == act.org_id,
+            handoff_side.c.id == handoff_id,
+            handoff_side.c.side == Side.RECEIVER,
+            handoff_side.c.partner_id == partner.id,
+            handoff_side.c.case_sealed.is_not(None),
+        )
+    ).one_or_none()
+    if row is None:
+        return False
+    place = Column.HANDOFF_CASE.place(act.org_id, handoff_id, 1)
+    return open_left_record(act, Group.INTAKE, place, row.case_sealed) == case_id.bytes
 
 
 def view_draft(handoff_id: UUID, state: Stage, digest: bytes, groups: Mapping[Group, FrozenGroup]) -> Draft:
@@ -195,7 +217,12 @@ def _store(
             consent_is_live=False,
         )
     )
-    sealed_header = SealedHeader(chosen.header.service, chosen.header.purpose, tuple(sorted(chosen.groups)))
+    sealed_header = SealedHeader(
+        chosen.header.service,
+        chosen.header.purpose,
+        tuple(sorted(chosen.groups)),
+        new.returns if new.returns is not UNSET else None,
+    )
     place = Column.HANDOFF_ENVELOPE.place(act.org_id, handoff_id, 1)
     connection.execute(
         insert(handoff_side).values(

@@ -17,9 +17,10 @@ from casework.columns import Column
 from casework.consents.service import Consent
 from casework.errors import NotFound, NotNow, SealedDataDamaged
 from casework.handoffs.drafting import SealedHeader
-from casework.handoffs.schemas import EnvelopeView
-from casework.handoffs.states import MOVES, Side
+from casework.handoffs.schemas import EnvelopeView, Urgency
+from casework.handoffs.states import MOVES, OFFERED, Side
 from casework.handoffs.tables import handoff_side
+from casework.handoffs.untaken import due_at
 from casework.journal import Deed
 from casework.packets import open_left_record
 from casework.restrictions import has_restricted_cases
@@ -73,8 +74,10 @@ class Handoff:
             kind=self.row.kind,
             urgency=self.row.urgency,
             sent_at=self.row.sent_at,
+            due_at=due_at(Urgency(self.row.urgency), self.row.sent_at) if self.stage in OFFERED else None,
             service=self.header.service if self.header is not None else None,
             groups=list(self.header.groups) if self.header is not None else None,
+            returns=self.header.returns if self.header is not None else None,
             reply=self.reply,
             problem=SealedDataDamaged.code if self.is_damaged else None,
         )

@@ -29,7 +29,7 @@ from sqlalchemy import (
 from casework.cases.closing import close_after_transfer
 from casework.column_types import Sealed
 from casework.database import UnitOfWork
-from casework.handoffs.states import END_THE_CONSENT, MOVES, NEED_LIVE_CONSENT, Side
+from casework.handoffs.states import END_THE_CONSENT, MOVES, Side, may_move
 from casework.handoffs.tables import handoff, handoff_part, handoff_side
 from policies.vocabulary import Stage
 
@@ -150,10 +150,8 @@ def _by_statements(unit: UnitOfWork, org_id: UUID, handoff_id: UUID, move: Move)
 
 def _is_allowed(move: Move, neutral: Row[Any], org_id: UUID, live: bool) -> bool:
     assert move.next is not None
-    mover = neutral.from_org if MOVES[move.next][1] is Side.SENDER else neutral.to_org
-    if org_id != mover or neutral.state not in move.expected:
-        return False
-    return live or move.next not in NEED_LIVE_CONSENT
+    mover = Side.SENDER if org_id == neutral.from_org else Side.RECEIVER
+    return neutral.state in move.expected and may_move(move.next, mover, live=live)
 
 
 def _move_sides(unit: UnitOfWork, org_id: UUID, handoff_id: UUID, move: Move) -> None:

@@ -1,4 +1,7 @@
-"""Receiving: taking responsibility without a key, refusing with a code, saying what became of it."""
+"""Receiving: to acknowledge, ask, take responsibility without a key, refuse with a code, say what became of it.
+
+What goes back to the sender is a code; a note stays with the receiver.
+"""
 
 from uuid import UUID
 
@@ -21,7 +24,7 @@ from casework.handoffs.both_sides import (
 from casework.handoffs.envelopes import Handoff, not_now, require, require_readable, require_stage
 from casework.handoffs.moves import Move, apply_move
 from casework.handoffs.moves import Moved as Locked
-from casework.handoffs.schemas import Acceptance, Accepted, Moved, Outcome, Refusal
+from casework.handoffs.schemas import Acceptance, Accepted, Asked, Moved, Outcome, Refusal
 from casework.handoffs.states import OFFERED, Side
 from casework.handoffs.tables import handoff_part
 from casework.ids import new_id
@@ -29,6 +32,17 @@ from casework.journal import Deed, Touched
 from casework.organisations.partners import partner_of
 from policies.facts import ConsentFacts
 from policies.vocabulary import Action, Group, Stage
+
+
+def acknowledge(act: Act, handoff_id: UUID) -> Moved:
+    """Say that it arrived and will be answered. Whoever may refuse it may say so."""
+    return _answer(act, handoff_id, Stage.RECEIVED, "handoff.acknowledge", "handoff.acknowledged", None)
+
+
+def ask(act: Act, handoff_id: UUID, asked: Asked) -> Moved:
+    """Ask the sender for something, in a code; it stays offered, and may be taken on, refused or taken back."""
+    reply = msgspec.json.encode(asked)
+    return _answer(act, handoff_id, Stage.NEEDS_INFO, "handoff.ask", "handoff.asked", reply)
 
 
 def accept(act: Act, handoff_id: UUID, acceptance: Acceptance) -> Accepted:
@@ -76,25 +90,8 @@ def accept(act: Act, handoff_id: UUID, acceptance: Acceptance) -> Accepted:
 
 def refuse(act: Act, handoff_id: UUID, refusal: Refusal) -> Moved:
     """Decline with a code and a next step; the parts are destroyed unopened."""
-    found = find(act, handoff_id, Action.HANDOFF_DECLINE)
-    _require_receiver(found, Action.HANDOFF_DECLINE)
-    require_stage(act, found, Action.HANDOFF_DECLINE, Stage.DECLINED)
-    policies = require(act, found, Action.HANDOFF_DECLINE)
     reply = msgspec.json.encode(refusal)
-    # An answer is owed even to a partner whose card has run out.
-    partner = partner_of(act.unit.connection, act.deployment.directories, act.org_id, found.row.partner_id)
-    make_move(
-        act,
-        found,
-        Action.HANDOFF_DECLINE,
-        Move(
-            Stage.DECLINED, reply_to_other=seal_to_partner(partner, Column.HANDOFF_REPLY, handoff_id, reply)
-        ),
-    )
-    keep(act, handoff_id, reply=seal_to_own(act, Column.HANDOFF_REPLY, handoff_id, reply))
-    deed = Deed("handoff.decline", policies=policies, handoff=handoff_id, detail={"reply": reply.decode()})
-    record_both(act, found, deed, "handoff.declined")
-    return Moved(Stage.DECLINED)
+    return _answer(act, handoff_id, Stage.DECLINED, "handoff.decline", "handoff.declined", reply)
 
 
 def report_outcome(act: Act, handoff_id: UUID, outcome: Outcome) -> Moved:
@@ -117,6 +114,28 @@ def review_acceptance(act: Act, handoff_id: UUID) -> Accepted:
         raise Conflict("wrong_state")
     act.record(Deed("handoff.read", handoff=handoff_id))
     return Accepted(found.case_id)
+
+
+def _answer(act: Act, handoff_id: UUID, stage: Stage, action: str, told: str, reply: bytes | None) -> Moved:
+    """An answer that takes no responsibility; the coded `reply` is sealed to each side's intake."""
+    found = find(act, handoff_id, Action.HANDOFF_DECLINE)
+    _require_receiver(found, Action.HANDOFF_DECLINE)
+    require_stage(act, found, Action.HANDOFF_DECLINE, stage)
+    policies = require(act, found, Action.HANDOFF_DECLINE)
+    sealed = None
+    if reply is not None:
+        # An answer is owed even to a partner whose card has run out.
+        partner = partner_of(
+            act.unit.connection, act.deployment.directories, act.org_id, found.row.partner_id
+        )
+        sealed = seal_to_partner(partner, Column.HANDOFF_REPLY, handoff_id, reply)
+    make_move(act, found, Action.HANDOFF_DECLINE, Move(stage, reply_to_other=sealed))
+    detail = {}
+    if reply is not None:
+        keep(act, handoff_id, reply=seal_to_own(act, Column.HANDOFF_REPLY, handoff_id, reply))
+        detail = {"reply": reply.decode()}
+    record_both(act, found, Deed(action, policies=policies, handoff=handoff_id, detail=detail), told)
+    return Moved(stage)
 
 
 def _is_offered(act: Act, found: Handoff, looked: Locked | None) -> bool:

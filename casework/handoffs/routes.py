@@ -12,6 +12,7 @@ from casework.handoffs import drafting, receiving, sending, service
 from casework.handoffs.schemas import (
     Acceptance,
     Accepted,
+    Asked,
     Draft,
     EnvelopePage,
     Moved,
@@ -50,10 +51,13 @@ async def list_handoffs(
     request: AnyRequest,
     box: FromQuery[Literal["sent", "received"]],
     stage: Annotated[Stage | None, QueryParameter(name="state")] = None,
+    without_outcome: FromQuery[bool] = False,
 ) -> Response[EnvelopePage]:
-    """Envelopes only, of one box."""
+    """Envelopes only, of one box, the newest first; `without_outcome`: those that await one, the oldest first."""
     side = Side.SENDER if box == "sent" else Side.RECEIVER
-    return await perform(request, lambda act: service.list_envelopes(act, side, stage))
+    return await perform(
+        request, lambda act: service.list_envelopes(act, side, stage, without_outcome=without_outcome)
+    )
 
 
 @get(
@@ -99,6 +103,32 @@ async def send(request: AnyRequest, handoff_id: FromPath[UUID]) -> Response[Sent
     """Seal the content to the receiver and send it."""
     return await perform_once(
         request, lambda act: Made(handoff_id, sending.send(act, handoff_id)), sending.review_sending
+    )
+
+
+@post(
+    "/api/v1/handoffs/{handoff_id:uuid}/acknowledgement",
+    status_code=200,
+    opt=requires(Action.HANDOFF_DECLINE),
+    responses=conflicts("consent_not_live", "wrong_state"),
+)
+async def acknowledge(request: AnyRequest, handoff_id: FromPath[UUID]) -> Response[Moved]:
+    """Say that it arrived and will be answered."""
+    return await perform_once(
+        request, lambda act: Made(handoff_id, receiving.acknowledge(act, handoff_id)), service.review_state
+    )
+
+
+@post(
+    "/api/v1/handoffs/{handoff_id:uuid}/question",
+    status_code=200,
+    opt=requires(Action.HANDOFF_DECLINE),
+    responses=conflicts("consent_not_live", "wrong_state"),
+)
+async def ask(request: AnyRequest, handoff_id: FromPath[UUID], data: JSONBody[Asked]) -> Response[Moved]:
+    """Ask the sender, in a code, for what is needed before an answer."""
+    return await perform_once(
+        request, lambda act: Made(handoff_id, receiving.ask(act, handoff_id, data)), service.review_state
     )
 
 
@@ -180,6 +210,8 @@ ROUTES = (
     review_draft,
     give_consent,
     send,
+    acknowledge,
+    ask,
     accept,
     refuse,
     report_outcome,

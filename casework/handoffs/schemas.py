@@ -43,8 +43,21 @@ class NextStep(StrEnum):
     NONE = "none"
 
 
+class Question(StrEnum):
+    """What the receiver has to know before she can answer; the sender answers with a new handoff, or by a call."""
+
+    HOW_TO_REACH_HER = "how_to_reach_her"
+    WHICH_NEED = "which_need"
+    MORE_CONTENT = "more_content"
+    INTERPRETER = "interpreter"
+    CALL_US = "call_us"
+
+
 class NewHandoff(Struct, forbid_unknown_fields=True):
-    """`excluded` names what stays behind: "group.field", or a follow-up's id."""
+    """`excluded` names what stays behind: "group.field", or a follow-up's id.
+
+    `returns`: the handoff by which the case came, where it goes back to whoever sent it.
+    """
 
     to: Annotated[str, Meta(min_length=1, max_length=40)]
     kind: Kind
@@ -54,6 +67,7 @@ class NewHandoff(Struct, forbid_unknown_fields=True):
     service: Line | UnsetType = UNSET
     follow_ups: Annotated[list[UUID], Meta(max_length=500)] | UnsetType = UNSET
     excluded: Annotated[list[Line], Meta(max_length=500)] | UnsetType = UNSET
+    returns: UUID | UnsetType = UNSET
 
 
 class PreviewItem(Struct):
@@ -92,6 +106,10 @@ class Refusal(Struct, forbid_unknown_fields=True):
     next_step: NextStep
 
 
+class Asked(Struct, forbid_unknown_fields=True):
+    question: Question
+
+
 class Outcome(Struct, forbid_unknown_fields=True):
     state: Literal["scheduled", "attended", "no_show", "completed"]
 
@@ -103,6 +121,7 @@ class Moved(Receipted):
 class EnvelopeView(Struct, omit_defaults=True, rename={"from_": "from"}):
     """An envelope, never content. `service` and `groups` are absent for whoever may not read them.
 
+    `due_at`: until when the receiver owes an answer; there where she has not taken it on or refused it yet.
     `problem` is `sealed_data_damaged` where what was sealed does not open; the rest is what stands in clear.
     """
 
@@ -113,8 +132,10 @@ class EnvelopeView(Struct, omit_defaults=True, rename={"from_": "from"}):
     kind: Kind
     urgency: Urgency
     sent_at: datetime | None
+    due_at: datetime | None = None
     service: str | None = None
     groups: list[Group] | None = None
+    returns: UUID | None = None
     reply: dict[str, str] | None = None
     problem: str | None = None
 

@@ -21,7 +21,7 @@ from casework.handoffs.envelopes import (
 )
 from casework.handoffs.moves import Move, apply_move
 from casework.handoffs.schemas import Draft, EnvelopePage, Moved
-from casework.handoffs.states import OFFERED, Side
+from casework.handoffs.states import OFFERED, WITHOUT_OUTCOME, Side
 from casework.handoffs.tables import handoff_side
 from casework.journal import Deed
 from casework.organisations.partners import partner_slugs
@@ -89,14 +89,17 @@ def review_withdrawal(act: Act, consent_id: UUID) -> Withdrawn:
     return Withdrawn(["already_ended"])
 
 
-def list_envelopes(act: Act, side: Side, state: Stage | None) -> EnvelopePage:
+def list_envelopes(act: Act, side: Side, state: Stage | None, *, without_outcome: bool) -> EnvelopePage:
     """The envelopes of one box that this member may see; no content."""
     query = select(handoff_side).where(handoff_side.c.org_id == act.org_id, handoff_side.c.side == side)
     if state is not None:
         query = query.where(handoff_side.c.state == state)
-    rows = act.unit.connection.execute(
-        query.order_by(handoff_side.c.created_at.desc()).limit(BOX_LIMIT)
-    ).all()
+    order = handoff_side.c.created_at.desc()
+    if without_outcome:
+        # The one that has waited longest must not fall off the end.
+        query = query.where(handoff_side.c.state.in_(WITHOUT_OUTCOME))
+        order = handoff_side.c.sent_at.asc()
+    rows = act.unit.connection.execute(query.order_by(order).limit(BOX_LIMIT)).all()
     partners = partner_slugs(act.unit.connection, act.org_id)
     boxed = [as_listed(act, row, partners) for row in rows]
     shown = [

@@ -32,6 +32,8 @@ handoff_side = Table(
     Column("created_at", Moment, nullable=False),
     Column("sent_at", Moment, nullable=True),
     Column("moved_at", Moment, nullable=False),
+    # When this side was last reminded that it owes an answer.
+    Column("reminded_at", Moment, nullable=True),
     Column("content_digest", LargeBinary(32), nullable=False),
     # The sender's own case; never set on the receiver's side, whose case id is sealed to her.
     Column("case_id", Id, nullable=True),

@@ -27,11 +27,11 @@ def untaken(connection: Connection, org_id: UUID, now: datetime) -> set[UUID]:
     return {row.id for row in connection.execute(query) if due_at(Urgency(row.urgency), row.sent_at) <= now}
 
 
-def due_at(urgency: Urgency, sent_at: datetime) -> datetime:
+def due_at(urgency: Urgency, since: datetime) -> datetime:
     """Until when it is to be taken on or refused: the same hour (UTC) a day, or two working days, later."""
     if urgency is Urgency.DANGER:
-        return sent_at + DANGER_WITHIN
-    due, left = sent_at.astimezone(UTC), WORKING_DAYS
+        return since + DANGER_WITHIN
+    due, left = since.astimezone(UTC), WORKING_DAYS
     while left:
         due += _DAY
         left -= due.weekday() < _SATURDAY

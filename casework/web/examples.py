@@ -214,6 +214,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
             "copy_given": True,
         },
     },
+    "ask": {"example": {"question": "how_to_reach_her"}},
     "accept": {
         "by_whoever_accepts": {},
         "for_a_colleague": {"members": ["01936c00-0000-7000-8000-000000000002"]},

@@ -138,7 +138,7 @@ LINKS: Final[dict[str, tuple[Link, ...]]] = {
         Link("withdraw", {"consent_id": "$response.body#/consent_id"}),
     ),
     "send": (
-        *_of_a_handoff(_HANDOFF, "accept", "refuse", "cancel"),
+        *_of_a_handoff(_HANDOFF, "acknowledge", "ask", "accept", "refuse", "cancel"),
         Link("read_proof", {"entry_id": _ENTRY}),
     ),
     "accept": (

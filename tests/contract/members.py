@@ -45,6 +45,8 @@ MAY: Final[Mapping[str, str]] = {
     "accept_charter": CHARTERED,
     "view_settings": "avec.custodian",
     "change_settings": "avec.custodian",
+    "acknowledge": RECEIVER,
+    "ask": RECEIVER,
     "accept": RECEIVER,
     "refuse": RECEIVER,
     "report_outcome": RECEIVER,

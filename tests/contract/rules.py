@@ -30,6 +30,7 @@ BEYOND_THE_FORM: Final[dict[tuple[str, str], str]] = {
     ("groups", "not_readable"): "the policies decide it",
     ("follow_ups", "unknown_follow_up"): _MUST_BE_THERE,
     ("excluded", "unknown_item"): _MUST_BE_THERE,
+    ("returns", "not_the_handoff_of_this_case"): _MUST_BE_THERE,
     ("type", "not_in_vocabulary"): "the organisation's own types",
     ("occurred_at", "in_the_future"): "the clock decides it",
     ("occurred_at", "out_of_range"): "a time has no minimum in JSON Schema",

@@ -44,7 +44,7 @@ async def prepare(centre: Centre) -> Things:
     source = await story.open_case(social, "social")
     draft, cancelled, consented, reviewed = [await story.draft(social, source, *GROUPS) for _ in range(4)]
     await story.agree(social, consented)
-    sent = [(await story.hand_over(social, source, *GROUPS))[0] for _ in range(3)]
+    sent = [(await story.hand_over(social, source, *GROUPS))[0] for _ in range(5)]
     _, given = await story.hand_over(social, source, *GROUPS)
     await story.accept(await centre.sign_in(RECEIVER), sent[0])
     taken_up, secret, words = await _renew(centre)
@@ -92,6 +92,8 @@ async def prepare(centre: Centre) -> Things:
         "change_position": {"member_id": str(centre.member("avec.reception"))},
         "accept": {"handoff_id": sent[1]},
         "refuse": {"handoff_id": sent[2]},
+        "acknowledge": {"handoff_id": sent[3]},
+        "ask": {"handoff_id": sent[4]},
     }
     erasable = await story.open_case(social)
     bodies = {

@@ -191,6 +191,7 @@ CLEAR_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "created_at": _MADE_AT,
         "sent_at": "order of the box",
         "moved_at": "what has waited too long is listed",
+        "reminded_at": "whoever was reminded is left alone for a while",
         "content_digest": "a salted digest: it is compared, and without the sealed salt it says nothing",
         "case_id": "on the sender's side alone, of her own case",
         "consent_id": "the parts are sealed under it",

@@ -86,6 +86,8 @@ ROUTES: Final[dict[tuple[str, str], str | frozenset[Action]]] = {
     ("GET", "/api/v1/handoffs/{handoff_id:uuid}/preview"): frozenset({Action.HANDOFF_DRAFT}),
     ("POST", "/api/v1/handoffs/{handoff_id:uuid}/consent"): frozenset({Action.CONSENT_RECORD}),
     ("POST", "/api/v1/handoffs/{handoff_id:uuid}/sending"): frozenset({Action.HANDOFF_SEND}),
+    ("POST", "/api/v1/handoffs/{handoff_id:uuid}/acknowledgement"): frozenset({Action.HANDOFF_DECLINE}),
+    ("POST", "/api/v1/handoffs/{handoff_id:uuid}/question"): frozenset({Action.HANDOFF_DECLINE}),
     ("POST", "/api/v1/handoffs/{handoff_id:uuid}/acceptance"): frozenset({Action.HANDOFF_ACCEPT}),
     ("POST", "/api/v1/handoffs/{handoff_id:uuid}/refusal"): frozenset({Action.HANDOFF_DECLINE}),
     ("POST", "/api/v1/handoffs/{handoff_id:uuid}/outcome"): frozenset({Action.HANDOFF_OUTCOME}),

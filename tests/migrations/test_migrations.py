@@ -21,7 +21,7 @@ from casework.schema import downgrade, upgrade
 from tests.casework.administrator import Administrator
 
 EVERY = (audit_metadata, casework_metadata, sessions_metadata)
-REVISIONS = tuple(f"{number:04}" for number in range(1, 27))
+REVISIONS = tuple(f"{number:04}" for number in range(1, 28))
 HEAD = REVISIONS[-1]
 _FOUNDED = datetime(2026, 11, 1, 9, tzinfo=UTC)
 

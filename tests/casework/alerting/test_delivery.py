@@ -14,9 +14,10 @@ from structlog.testing import capture_logs
 
 from casework.alerting import channels
 from casework.alerting.config import AlertSettings, Recipients, Security, Smtp, Webhook
-from casework.alerting.delivery import Delivery
+from casework.alerting.delivery import LOCK_NAME, Delivery
 from casework.alerting.kept import FILE_NAME, QUIET, TOLD_WITHIN, KeptAlerts
 from casework.alerts import AlertKind, alert, keep_alerts
+from casework.alone import alone
 from casework.clock import Clock
 from tests.casework.alerting.receivers import (
     PASSWORD,
@@ -232,7 +233,7 @@ async def test_one_process_tells_at_a_time(tmp_path: Path, kept: KeptAlerts, clo
         settings = AlertSettings(deployment=Recipients(webhook=webhook(tmp_path, receiver.url)))
         telling = delivery(settings, kept, tmp_path, clock)
         kept.keep(AlertKind.RESTORED, None)
-        with delivery(settings, kept, tmp_path, clock)._alone() as is_alone:
+        with alone(tmp_path / LOCK_NAME) as is_alone:
             assert is_alone
             assert await telling.round() == 0
         assert await telling.round() == 1

@@ -62,8 +62,12 @@ class TwoSides(RuleBasedStateMachine):
 
     @initialize(steps=st.integers(0, 3))
     def some_way_has_been_gone(self, steps: int) -> None:
-        for stage in (Stage.CONSENTED, Stage.SENT, Stage.ACCEPTED)[:steps]:
-            self._move(MOVES[stage][1], stage)
+        for stage, side in (
+            (Stage.CONSENTED, Side.SENDER),
+            (Stage.SENT, Side.SENDER),
+            (Stage.ACCEPTED, Side.RECEIVER),
+        )[:steps]:
+            self._move(side, stage)
 
     @rule()
     def an_hour_passes(self) -> None:
@@ -79,7 +83,7 @@ class TwoSides(RuleBasedStateMachine):
         onwards = sorted(stage for stage, (follows, _) in MOVES.items() if state in follows)
         if onwards:
             stage = data.draw(st.sampled_from(onwards))
-            self._move(MOVES[stage][1], stage)
+            self._move(MOVES[stage][1] or data.draw(st.sampled_from(Side)), stage)
 
     @rule(side=st.sampled_from(Side), stage=st.sampled_from(sorted(MOVES)))
     def anybody_moves_anything(self, side: Side, stage: Stage) -> None:
@@ -97,7 +101,8 @@ class TwoSides(RuleBasedStateMachine):
         moved = apply_move(unit, ORGS[side], HANDOFF, move)
         assert moved is not None
         follows, mover = MOVES[stage]
-        allowed = side is mover and before.state in follows and (live or stage not in NEED_LIVE_CONSENT)
+        in_time = live if stage in NEED_LIVE_CONSENT else not (live and stage is Stage.EXPIRED)
+        allowed = mover in {side, None} and before.state in follows and in_time
         assert moved.moved is allowed
         assert moved.was == before.state
         assert self._neutral().state == (stage if allowed else before.state)
@@ -119,6 +124,7 @@ class TwoSides(RuleBasedStateMachine):
             Stage.CONSENTED,
             Stage.CANCELLED,
             Stage.WITHDRAWN,
+            Stage.EXPIRED,
         }
 
     @invariant()

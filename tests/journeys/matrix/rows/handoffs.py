@@ -22,7 +22,9 @@ from tests.journeys.matrix.cells import (
 )
 from tests.journeys.matrix.rows.cases import DESTROYED
 
-_ENVELOPE = "items items.id items.state items.from items.to items.kind items.urgency items.sent_at"
+_ENVELOPE = (
+    "items items.id items.state items.from items.to items.kind items.urgency items.sent_at items.due_at"
+)
 _RECEIVERS = (Actor.WITHDRAWN_UNOPENED, Actor.WITHDRAWN_OPENED)
 
 
@@ -186,6 +188,37 @@ ROWS = (
         side=Side.RECEIVER,
         stage=Stage.SENT,
         spoils=Spoils.THE_THING,
+    ),
+    *(
+        Row(
+            "POST",
+            f"/api/v1/handoffs/{{handoff_id:uuid}}/{name}",
+            _move(name, body),
+            {
+                **ANONYMOUS,
+                **each(
+                    hidden("handoff.decline"),
+                    Actor.UNASSIGNED,
+                    Actor.RECEPTION,
+                    Actor.AUDITOR,
+                    Actor.CUSTODIAN,
+                ),
+                Actor.SUPERVISOR: LikeAssigned("she answers what was sent to her organisation"),
+                Actor.DPO: forbidden("handoff.decline"),
+                **others(hidden("handoff.decline")),
+                Actor.WITHDRAWN_SENDER: hidden("handoff.decline"),
+                **each(not_now("handoff.decline", "wrong_state"), *_RECEIVERS),
+                Actor.ASSIGNED: allowed(done, f"avec: {told}"),
+            },
+            fields="state",
+            side=Side.RECEIVER,
+            stage=Stage.SENT,
+            spoils=Spoils.THE_THING,
+        )
+        for name, body, done, told in (
+            ("acknowledgement", None, "handoff.acknowledge", "handoff.acknowledged"),
+            ("question", {"question": "which_need"}, "handoff.ask", "handoff.asked"),
+        )
     ),
     Row(
         "POST",
