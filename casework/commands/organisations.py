@@ -17,6 +17,7 @@ from casework.anchors import Anchors
 from casework.clock import Clock
 from casework.commands.opening import CommandRefused, as_owner, with_deployment
 from casework.commands.progress import progress
+from casework.commands.rule_files import checked, read_text
 from casework.commands.secret_files import new_file, write_together
 from casework.commands.share_pages import (
     OPTION,
@@ -48,6 +49,7 @@ from crypto.password import DEFAULT_PARAMS
 from crypto.pepper import FileKeyProvider
 from crypto.recovery import TWO_OF_THREE, Split
 from policies.engine import Engine
+from policies.sources import org_source, require_slug
 from policies.vocabulary import Profession, Role
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
@@ -114,6 +116,7 @@ class _Plan:
     slug: str
     name: str
     engine: Engine
+    phrases: str
     accounts: Sequence[tuple[NewAccount, str]]
     split: Split
 
@@ -131,6 +134,16 @@ class _Plan:
     multiple=True,
     required=True,
     help="Un membre : identifiant, rôle, professions. À répéter ; il faut une gestionnaire des clés.",
+)
+@click.option(
+    "--policy",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Le fichier de ses règles ; sinon celui de ce nom court, livré avec le programme.",
+)
+@click.option(
+    "--phrases",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Les phrases que ses règles doivent tenir.",
 )
 @click.option(
     OPTION,
@@ -155,6 +168,8 @@ def create(
     slug: str,
     name: str,
     members: tuple[tuple[str, Position], ...],
+    policy: Path | None,
+    phrases: Path | None,
     folder: Path,
     split: Split,
     to: Path | None,
@@ -169,10 +184,11 @@ def create(
         raise CommandRefused("SLUG : une organisation porte déjà ce nom court.")
     if slug == ROLLUP:
         raise CommandRefused("SLUG : ce nom court est celui du récapitulatif des journaux.")
-    engine = Engine.load(slug, {*slugs, slug})
+    engine = _rules_of(slug, frozenset({*slugs, slug}), policy, phrases)
     _require_holders(engine, list(positions.values()))
     require_no_pages(folder, slug)
-    plan = _Plan(slug, name, engine, prepare_accounts(positions), split)
+    tried = read_text(phrases, "--phrases") if phrases is not None else ""
+    plan = _Plan(slug, name, engine, tried, prepare_accounts(positions), split)
     with new_file(to) if to is not None else nullcontext() as file:
 
         def found_and_write(connection: Connection) -> tuple[Founded, list[str]]:
@@ -259,6 +275,21 @@ def id_of(deployment: Deployment, slug: str) -> UUID:
     raise CommandRefused("L’organisation nommée n’existe pas dans ce déploiement.")
 
 
+def _rules_of(slug: str, slugs: frozenset[str], policy: Path | None, phrases: Path | None) -> Engine:
+    """The rules with which an organisation begins.
+
+    Raises:
+        CommandRefused: they do not pass the checks; each fault is named.
+        NotAnOrganisation: no file is given, and none of this name came with the program.
+
+    """
+    if policy is None and phrases is None:
+        return Engine.load(slug, slugs)
+    text = read_text(policy, "--policy") if policy is not None else org_source(slug).text
+    tried = read_text(phrases, "--phrases") if phrases is not None else ""
+    return checked(require_slug(slug), slugs, text, tried)
+
+
 def _read_deployment(connection: Connection) -> tuple[str, set[str]]:
     mark = find_mark(connection)
     if mark is None:
@@ -315,7 +346,7 @@ def _found(
     pepper = FileKeyProvider(settings.pepper_file).pepper()
     ground = Ground(connection, settings.state_dir, pepper, journal, now)
     accounts = [account for account, _ in plan.accounts]
-    founded = found(ground, plan.slug, plan.name, plan.engine, accounts, plan.split)
+    founded = found(ground, plan.slug, plan.name, plan.engine, accounts, plan.split, plan.phrases)
     unit = UnitOfWork(connection, now)
     who, deed = Who(uuid4()), Deed("org.create", policy_set=plan.engine.hash, id=uuid4())
     journal.record(unit, None, who, deed)

@@ -100,6 +100,11 @@ _KEY_ACTS = {
     KeyActFault.CHARTER_IN_FORCE: "ce texte est déjà celui de la charte en vigueur",
     KeyActFault.ON_LEAVE: "cette personne est en congé",
     KeyActFault.SEVERAL_ROLES: "cette personne a plusieurs rôles : la gestionnaire le fait dans sa propre session",
+    KeyActFault.MAY_NOT_PROPOSE: "les règles ne lui permettent pas de proposer des règles",
+    KeyActFault.MAY_NOT_APPROVE: "cette personne n’approuve pas de règles, ou a proposé celles-ci",
+    KeyActFault.APPROVED_ALREADY: "cette personne les a déjà approuvées, sous l’un de ses rôles",
+    KeyActFault.NOT_PROPOSED: "aucune proposition n’a ce numéro et cette empreinte",
+    KeyActFault.RULES_IN_FORCE: "ce sont les règles en vigueur",
     KeyActFault.DIRECTORY_MOVED: "l’annuaire a changé entre-temps, recommencez",
 }
 _RECOVERY = {

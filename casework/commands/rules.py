@@ -7,6 +7,7 @@ import click
 
 import policies
 from casework.commands.progress import progress
+from casework.commands.rule_changes import COMMANDS
 from policies.diff import BasesDiffer, compare, key_changes
 from policies.engine import Engine
 from policies.lint import SAYS, Finding, PolicyRefused, Rule, parse
@@ -20,6 +21,10 @@ from policies.wording import key_sentence, sentence
 @click.group(help="Les règles d’accès.")
 def policy() -> None:
     pass
+
+
+for change in COMMANDS:
+    policy.add_command(change)
 
 
 @policy.command(

@@ -30,7 +30,7 @@ from crypto.password import stretch
 from crypto.secret import Secret
 from crypto.session import SessionKeys
 from policies.engine import Decision
-from policies.facts import Asker
+from policies.facts import Asker, ChangeFacts
 from policies.grants import favourable_contexts
 from policies.vocabulary import Action, Purpose, Role
 
@@ -51,6 +51,11 @@ class KeyActFault(StrEnum):
     CHARTER_IN_FORCE = "charter_in_force"
     SEVERAL_ROLES = "several_roles"
     ON_LEAVE = "on_leave"
+    MAY_NOT_PROPOSE = "may_not_propose"
+    MAY_NOT_APPROVE = "may_not_approve"
+    APPROVED_ALREADY = "approved_already"
+    NOT_PROPOSED = "not_proposed"
+    RULES_IN_FORCE = "rules_in_force"
 
 
 class KeyActRefused(Exception):
@@ -151,8 +156,8 @@ class KeyAct:
         self.engine = deployment.engine(unit, org_id)
         self._request = uuid4()
 
-    def signers(self, opened: Opened, action: Action) -> list[Signer]:
-        """The memberships of a person that may do this.
+    def signers(self, opened: Opened, action: Action, change: ChangeFacts | None = None) -> list[Signer]:
+        """The memberships of a person that may do this, to a proposed `change` where it is about one.
 
         Raises:
             KeyActRefused: the password is not hers; she is on leave; or she has not accepted the charter, in any of
@@ -172,7 +177,7 @@ class KeyAct:
         activated = [member for member in unlocked if self.directory.has_accepted(member.id.bytes)]
         if not activated:
             raise KeyActRefused(KeyActFault.CHARTER_NOT_ACCEPTED, opened.login)
-        deciding = [(member, self._decide(member.position, action)) for member in activated]
+        deciding = [(member, self._decide(member.position, action, change)) for member in activated]
         return [Signer(member, decision) for member, decision in deciding if decision is not None]
 
     def custodian(self, opened: Opened) -> Signer:
@@ -240,11 +245,16 @@ class KeyAct:
         self.deployment.directories.remember(self.unit, self.directory)
         return entry
 
-    def _decide(self, position: Position, action: Action) -> Decision | None:
+    def _decide(self, position: Position, action: Action, change: ChangeFacts | None) -> Decision | None:
         """The decision that allows it in some favourable context: who works at the server's terminal has proved her
         password a moment ago, and the journal records that level and no higher one.
         """
         slug = self.deployment.slugs[self.org_id]
         asker = Asker(org=slug, role=position.role, professions=position.professions, active=True)
-        decisions = (self.engine.decide_org(asker, action, context) for context in favourable_contexts())
+        decisions = (
+            self.engine.decide_org(asker, action, context)
+            if change is None
+            else self.engine.decide_change(asker, action, change, context)
+            for context in favourable_contexts()
+        )
         return next((decision for decision in decisions if decision.allowed), None)
