@@ -45,9 +45,21 @@ class AuthLevel(StrEnum):
     STEP_UP = "step_up"
 
 
+class Asked(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One situation in which acts were decided: what held of it, and what was allowed and denied there.
+
+    With it the policies can be asked again (docs/audit/format.md). No word says whom or what it was about.
+    """
+
+    allowed: tuple[PolicyId, ...]
+    denied: tuple[PolicyId, ...]
+    holds: tuple[PolicyId, ...]
+
+
 class Basis(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
     """Why it was decided so: the policies that applied and the hash of their set, or what stands for them."""
 
+    asked: tuple[Asked, ...] = ()
     consent: Uuid | None = None
     glass: Uuid | None = None
     handoff: Uuid | None = None

@@ -48,12 +48,14 @@ def _or_null(pattern: str) -> str:
 _POLICIES = _many('"[a-z][a-z0-9_.-]{0,99}"')
 _ROWS = _many(rf'\{{"r":"{_HEX}","v":{_COUNT}\}}')
 _PERSONS = _many(rf'\{{"p":"{_HEX}","rows":{_ROWS}\}}')
+_SITUATION = rf'\{{"allowed":{_POLICIES},"denied":{_POLICIES},"holds":{_POLICIES}\}}'
+_ASKED = rf'(?:"asked":\[{_SITUATION}(?:,{_SITUATION})*\],)?'
 _STANDS_FOR = "".join(f'(?:"{name}":"{_UUID}",)?' for name in ("consent", "glass", "handoff"))
 # Not of an entry that says something about the journal, nor of one that declares numbers void.
 _ORDINARY = re.compile(
     (
         rf'\{{"action":"(?!log\.){_CODE}","actor":{_or_null(_UUID)},"auth":"(?:none|password|mfa|step_up)",'
-        rf'"basis":\{{{_STANDS_FOR}"policies":{_POLICIES},"set":{_or_null(_HEX)}\}},'
+        rf'"basis":\{{{_ASKED}{_STANDS_FOR}"policies":{_POLICIES},"set":{_or_null(_HEX)}\}},'
         rf'"count":(?:null|{_COUNT}),"detail":{_or_null(_HEX)},"id":"({_UUID})",'
         rf'"lane":\{{"n":({_NUMBER}),"writer":"({_TOKEN})"\}},"log":"([!#-*,-\[\]-~]{{1,200}})",'
         rf'"nonce":"[0-9a-f]{{32}}","outcome":"(?:allowed|denied|failed)","purpose":{_or_null(_CODE)},'

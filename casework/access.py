@@ -239,6 +239,8 @@ class Access:
         closed = restrictions.lay_open(act, renewed, shreds) if renewed else frozenset()
         closed |= conflicts.not_compared(act, shown)
         readable = [row.id not in closed and self._shows_identity(row) for row in shown]
+        for facts in {facts_of_row(row) for row in shown}:
+            act.decide_case(Action.CASE_LIST, facts)  # The filter asked about every state: noted are these.
         act.unit.touched()
         act.record(
             Deed(
@@ -351,17 +353,19 @@ class Access:
         """The emergency access that something allowed rests on; None where all of it is hers without."""
         if not loaded.facts.glass:
             return None
-        without = replace(loaded.facts, glass=False)
-        if all(self._act.decide_case(action, without).allowed for action in allowed):
+        act, without = self._act, replace(loaded.facts, glass=False)
+        # Asked of the engine itself: it is no decision about her, and is noted nowhere.
+        decide = act.engine.decide_case
+        if all(decide(act.asker, action, without, act.context).allowed for action in allowed):
             return None
         query = select(break_glass.c.id).where(
-            break_glass.c.org_id == self._act.org_id,
+            break_glass.c.org_id == act.org_id,
             break_glass.c.case_id == loaded.id,
-            break_glass.c.member_id == self._act.member_id,
-            break_glass.c.expires_at > self._act.unit.now,
+            break_glass.c.member_id == act.member_id,
+            break_glass.c.expires_at > act.unit.now,
         )
         newest = query.order_by(break_glass.c.expires_at.desc()).limit(1)
-        glass: UUID = self._act.unit.connection.execute(newest).scalar_one()
+        glass: UUID = act.unit.connection.execute(newest).scalar_one()
         return glass
 
     def _readable_groups(self, loaded: LoadedCase) -> dict[Group, Decision]:

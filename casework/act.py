@@ -1,13 +1,13 @@
 """One member's act inside one unit of work: who asks, what she holds, and the journal beside it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from uuid import UUID
 
 import structlog
 
-from audit.entry import AuthLevel, Outcome
+from audit.entry import Asked, AuthLevel, Outcome
 from casework.alerts import AlertKind, alert
 from casework.database import UnitOfWork
 from casework.deployment import Deployment
@@ -28,6 +28,7 @@ from casework.keyring import Keyring
 from crypto.drop import DropPublic
 from crypto.errors import CryptoError
 from crypto.signing import SigningKey
+from policies.asked import Question, words_of
 from policies.engine import Decision, Engine
 from policies.facts import Asker, CaseFacts, ChangeFacts, Context, HandoffFacts
 from policies.vocabulary import Action, Advice, Profession, Purpose, Role
@@ -43,6 +44,8 @@ DEFAULT_PURPOSE = {
     Role.AUDITOR: Purpose.AUDIT,
     Role.DPO: Purpose.RIGHTS_REQUEST,
 }
+# The reason of a denial that the policies alone give, to somebody who may know what she is denied.
+_POLICY = "policy"
 _PROFESSION_PURPOSE = {Profession.JURIST: Purpose.LEGAL_ADVICE, Profession.HEALTH: Purpose.CARE}
 
 
@@ -84,6 +87,8 @@ class Act:
     identity: Identity
     keyring: Keyring
     receipts: list[Receipt] = field(default_factory=list)
+    # What was decided and stands in no entry yet.
+    decided: list[tuple[Question, bool]] = field(default_factory=list, repr=False)
     # Whether what did not open was tried before, in another unit: now it is damaged, and not being renewed.
     looks_again: bool = False
 
@@ -100,10 +105,11 @@ class Act:
         return self.deployment.directories.drop(self.unit, self.org_id, compartment)
 
     def record(self, deed: Deed) -> Receipt:
-        """Journal a deed in the organisation's log, with the policy set in force."""
-        with_set = replace(deed, policy_set=self.engine.hash)
+        """Journal a deed in the organisation's log, with the policy set in force and what it has decided since."""
+        with_basis = replace(deed, policy_set=self.engine.hash, asked=_asked(self.decided))
+        self.decided.clear()
         receipt = self.deployment.journal.record(
-            self.unit, (self.org_id, self.identity.slug), self.identity.who, with_set, self.drop(JOURNAL)
+            self.unit, (self.org_id, self.identity.slug), self.identity.who, with_basis, self.drop(JOURNAL)
         )
         self.receipts.append(receipt)
         return receipt
@@ -126,18 +132,23 @@ class Act:
         self.record(Deed("seal.broken", outcome=Outcome.FAILED, reason=SealedDataDamaged.code))
 
     def decide_case(self, action: Action, facts: CaseFacts, *, reason: bool = False) -> Decision:
-        return self.engine.decide_case(self.asker, action, facts, self._with_reason(reason=reason))
+        context = self._with_reason(reason=reason)
+        decision = self.engine.decide_case(self.asker, action, facts, context)
+        return self._noted(action, facts, context, decision)
 
     def decide_handoff(self, action: Action, facts: HandoffFacts) -> Decision:
-        return self.engine.decide_handoff(self.asker, action, facts, self.context)
+        decision = self.engine.decide_handoff(self.asker, action, facts, self.context)
+        return self._noted(action, facts, self.context, decision)
 
     def decide_change(self, action: Action, facts: ChangeFacts, *, reason: bool = False) -> Decision:
-        return self.engine.decide_change(self.asker, action, facts, self._with_reason(reason=reason))
+        context = self._with_reason(reason=reason)
+        decision = self.engine.decide_change(self.asker, action, facts, context)
+        return self._noted(action, facts, context, decision)
 
     def require_org(self, action: Action, *, reason: bool = False, self_target: bool = False) -> Decision:
         """Raise Forbidden unless the member may do this in her organisation; `self_target`: to herself."""
         context = replace(self._with_reason(reason=reason), self_target=self_target)
-        decision = self.engine.decide_org(self.asker, action, context)
+        decision = self._noted(action, None, context, self.engine.decide_org(self.asker, action, context))
         if not decision.allowed:
             raise refusal(action, decision, hidden=False)
         return decision
@@ -151,7 +162,7 @@ class Act:
     def decide_if_stepped_up(self, action: Action) -> Decision:
         """Whether with a step-up and a reason she could do this in her organisation."""
         context = replace(self._with_reason(reason=True), step_up=True)
-        return self.engine.decide_org(self.asker, action, context)
+        return self._noted(action, None, context, self.engine.decide_org(self.asker, action, context))
 
     def require_in_some_case(
         self, action: Action, *, reason: bool = False, tried: dict[str, str] | None = None
@@ -178,6 +189,26 @@ class Act:
             raise AuthenticationStepNeeded(action, reason="step_up", extra={"advice": [Advice.STEP_UP]})
         return key
 
+    def asked_in(self, refused: Refusal) -> tuple[Asked, ...]:
+        """What was denied in this refusal; nothing of one that must not tell whether the thing is there."""
+        if refused.reason != _POLICY:
+            return ()
+        return _asked(
+            (q, allowed) for q, allowed in self.decided if q.action == refused.action and not allowed
+        )
+
+    def _noted(
+        self,
+        action: Action,
+        facts: CaseFacts | ChangeFacts | HandoffFacts | None,
+        context: Context,
+        decision: Decision,
+    ) -> Decision:
+        """Keep a decision for the next entry, so that other rules can be asked the same; an error is none."""
+        if not decision.error:
+            self.decided.append((Question(self.asker, action, facts, context), decision.allowed))
+        return decision
+
     def _with_reason(self, *, reason: bool) -> Context:
         return replace(self.context, reason=True) if reason else self.context
 
@@ -186,7 +217,7 @@ def refusal(
     action: Action, decision: Decision, *, hidden: bool, tried: dict[str, str] | None = None
 ) -> NotFound | Forbidden:
     """The error of a denied decision: absent-or-forbidden where even existence is not hers to know."""
-    reason = "engine.error" if decision.error else "policy"
+    reason = "engine.error" if decision.error else _POLICY
     if hidden:
         return NotFound(action, reason="not_found", policies=(), tried=tried)
     extra = {"advice": list(decision.advice)} if decision.advice else {}
@@ -249,7 +280,25 @@ def require_charter(act: Act) -> None:
     raise CharterNotAccepted("charter.require", reason=CharterNotAccepted.code)
 
 
-def record_denial(deployment: Deployment, unit: UnitOfWork, identity: Identity, refused: Refusal) -> None:
+def _asked(decided: Iterable[tuple[Question, bool]]) -> tuple[Asked, ...]:
+    """What was decided, by situation: each act once, in the order of the alphabet."""
+    acts: dict[tuple[str, ...], tuple[set[str], set[str]]] = {}
+    for question, is_allowed in decided:
+        allowed, denied = acts.setdefault(words_of(question), (set(), set()))
+        (allowed if is_allowed else denied).add(str(question.action))
+    return tuple(
+        Asked(allowed=tuple(sorted(allowed)), denied=tuple(sorted(denied)), holds=holds)
+        for holds, (allowed, denied) in sorted(acts.items())
+    )
+
+
+def record_denial(
+    deployment: Deployment,
+    unit: UnitOfWork,
+    identity: Identity,
+    refused: Refusal,
+    asked: Sequence[Asked] = (),
+) -> None:
     """Write a refusal's entry; runs in a unit of its own, after the refused work was rolled back."""
     unit.enter_organisation(identity.org_id)
     drop = deployment.directories.drop(unit, identity.org_id, JOURNAL)
@@ -263,6 +312,7 @@ def record_denial(deployment: Deployment, unit: UnitOfWork, identity: Identity, 
             reason=refused.reason,
             policies=refused.policies,
             policy_set=identity.policy_set,
+            asked=asked,
             detail={"tried": refused.tried} if refused.tried else {},
         ),
         drop,

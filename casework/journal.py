@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 
-from audit.entry import AuthLevel, Basis, Entry, LaneNumber, Outcome, Row, Subject
+from audit.entry import Asked, AuthLevel, Basis, Entry, LaneNumber, Outcome, Row, Subject
 from audit.lane import Lane
 from audit.lane_file import AbandonedLane, LaneFile
 from audit.memory import WriterMemory
@@ -60,6 +60,7 @@ class Deed:
     reason: str | None = None
     policies: Sequence[str] = ()
     policy_set: str | None = None
+    asked: Sequence[Asked] = ()
     consent: UUID | None = None
     handoff: UUID | None = None
     glass: UUID | None = None
@@ -119,6 +120,7 @@ class Journal:
             actor=str(who.member) if who.member is not None else None,
             auth=who.auth,
             basis=Basis(
+                asked=tuple(deed.asked),
                 policies=tuple(deed.policies),
                 set=deed.policy_set,
                 consent=_text(deed.consent),

@@ -278,7 +278,7 @@ async def _journaled(deployment: Deployment, acts: Sequence[Act]) -> AsyncIterat
     try:
         yield
     except Refusal as refused:
-        await journal_refusal(deployment, acts[-1].identity, refused)
+        await journal_refusal(deployment, acts[-1], refused)
         raise
     except (CryptoError, ShredMissing):
         if acts:
@@ -321,18 +321,19 @@ async def _in_unit(
     return await within_limits(deployment.database, partial(unit_of_work, looks_again=True))
 
 
-async def journal_refusal(deployment: Deployment, asker: Identity, refused: Refusal) -> None:
+async def journal_refusal(deployment: Deployment, act: Act, refused: Refusal) -> None:
     """Write the denial in a unit of its own. If that fails the answer is still the refusal, and an alarm.
 
     Raises:
         TooManyRequests: the member asked too often for what she was not found; this one is only counted.
 
     """
+    asker, asked = act.identity, act.asked_in(refused)
 
     def record(unit: UnitOfWork) -> None:
         if isinstance(refused, NotFound) and asker.who.member is not None:
             limits.count_not_found(unit, deployment.pepper, asker.org_id, asker.who.member)
-        record_denial(deployment, unit, asker, refused)
+        record_denial(deployment, unit, asker, refused, asked)
 
     try:
         await within_limits(deployment.database, record)

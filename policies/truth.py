@@ -13,6 +13,7 @@ from typing import Any
 
 import cedarpy
 
+from policies.asked import CIRCUMSTANCES
 from policies.cedar import CedarSet, uid
 from policies.engine import (
     Engine,
@@ -51,7 +52,6 @@ PARTNER = "partner"
 SENT = "sent"
 OTHER_GROUP = "group:"
 _EITHER: tuple[Value, ...] = (True, False)
-_CONTEXT = ("mfa", "step_up", "reason", "device", "hours", "self_target")
 # Of handoffs: what a consent is to exactly what is sent, by the ways in which it can be none.
 CONSENTS = ("live", "withdrawn", "other_content", "identity_only", "none")
 # Stands for every organisation that no policy names.
@@ -71,7 +71,7 @@ class Variable:
 _ROLES = Variable(ROLE, tuple(Role))
 _PROFESSIONS = tuple(Variable(f"profession:{profession}", _EITHER) for profession in Profession)
 _SIMPLE = {
-    **{name: Variable(name, _EITHER) for name in _CONTEXT},
+    **{name: Variable(name, _EITHER) for name in CIRCUMSTANCES},
     **{str(fact): Variable(str(fact), _EITHER) for fact in Fact},
     "purpose": Variable("purpose", tuple(Purpose)),
     "status": Variable("status", tuple(Status)),
@@ -81,7 +81,7 @@ _SIMPLE = {
 }
 _USUAL: dict[str, Value] = {
     ROLE: Role.WORKER,
-    **dict.fromkeys(_CONTEXT, True),
+    **dict.fromkeys(CIRCUMSTANCES, True),
     **dict.fromkeys(map(str, Fact), False),
     "purpose": Purpose.SUPPORT,
     "status": Status.OPEN,
@@ -262,7 +262,7 @@ class Truth:
             active=True,
         )
         context = Context(
-            **{name: bool(state[name]) for name in _CONTEXT}, purpose=Purpose(str(state["purpose"]))
+            **{name: bool(state[name]) for name in CIRCUMSTANCES}, purpose=Purpose(str(state["purpose"]))
         )
         return asker, self._facts(action, state), context
 

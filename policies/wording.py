@@ -1,11 +1,24 @@
-"""A diff's changes as French sentences: « l’accueil GAGNE lire le contact hors poste géré »."""
+"""A diff's changes as French sentences: « l’accueil GAGNE lire le contact hors poste géré »; and a replay's:
+« 12 lectures de la santé par l’accueil seraient refusées hors poste géré ».
+"""
 
 from collections.abc import Iterator
 
 from policies.diff import Change, Cube, KeyChange
 from policies.labels import ACTIONS, GROUPS, PROFESSIONS, PURPOSES
+from policies.replay import Drift, Replay, TurnedOver, Unreplayable
 from policies.truth import OTHER_GROUP, PARTNER, SENT
-from policies.vocabulary import CHANGE_ACTIONS, ChangeKind, Group, Profession, Purpose, Role, Stage, Status
+from policies.vocabulary import (
+    CHANGE_ACTIONS,
+    Action,
+    ChangeKind,
+    Group,
+    Profession,
+    Purpose,
+    Role,
+    Stage,
+    Status,
+)
 
 _ROLES = {
     Role.RECEPTION: "l’accueil",
@@ -81,14 +94,68 @@ _SEVERAL = {
     "consent": ("avec", _CONSENTS),
     "kind": ("pour", {str(kind): word for kind, word in _KINDS.items()}),
 }
+# Of acts that are counted as things: what one is, and what several are.
+_COUNTED = {
+    "lire": ("lecture", "lectures"),
+    "écrire": ("écriture", "écritures"),
+    "corriger": ("correction", "corrections"),
+}
+_UNREPLAYABLE = {
+    Unreplayable.NOT_NOTED: "le journal n’en note pas la situation",
+    Unreplayable.HANDOFF: "le journal ne dit pas quels compartiments porte un relais",
+    Unreplayable.HIDDEN: "dossier absent ou refusé, le journal ne dit pas lequel",
+    Unreplayable.FAILED: "les règles n’avaient pas répondu",
+    Unreplayable.UNKNOWN: "un mot n’est plus du vocabulaire",
+}
 
 
 def sentence(change: Change) -> str:
     """What one change says, in French."""
-    whom = [_ROLES[change.role], *_professions(change.cube)]
     verb = "GAGNE" if change.gains else "PERD"
-    said = [" ".join(whom), verb, act_words(change), *_conditions(change)]
-    return " ".join(said)
+    return " ".join([_whom(change), verb, act_words(change.action), *_conditions(change)])
+
+
+def replayed(replay: Replay) -> list[str]:
+    """What a replay found, in French sentences that name nobody: what would change, then what cannot be told."""
+    lines = [_turned_over(found) for found in replay.turned_over]
+    if not lines:
+        lines.append("Aucune décision rejouée ne changerait.")
+    lines.append(f"Décisions rejouées : {replay.decisions}.")
+    lines += [_drifted(drift) for drift in replay.drift]
+    lines += [
+        f"ATTENTION, non rejouées : {times} ({_UNREPLAYABLE[why]})."
+        for why, times in replay.unreplayable.items()
+    ]
+    return lines
+
+
+def _turned_over(found: TurnedOver) -> str:
+    change = found.change
+    said = _would_be(found.times, change.action, _whom(change), is_allowed=change.gains)
+    return " ".join([said, *_conditions(change)])
+
+
+def _drifted(drift: Drift) -> str:
+    was = "permis" if drift.was_allowed else "refusé"
+    said = _would_be(drift.times, drift.action, _ROLES[drift.role], is_allowed=not drift.was_allowed)
+    if drift.same_rules:
+        return f"ATTENTION, écart : {said} par les règles en vigueur, qui l’avaient {was}."
+    return f"Sous des règles antérieures : {said} par celles en vigueur ; c’était {was}."
+
+
+def _would_be(times: int, action: Action, whom: str, *, is_allowed: bool) -> str:
+    """« 12 lectures de la santé par l’accueil seraient refusées »."""
+    verb, named = _act_words(action)
+    several = times > 1
+    if verb not in _COUNTED:
+        verdict = "permis" if is_allowed else "refusé"
+        return f"{times} fois, « {act_words(action)} » par {whom} serait {verdict}"
+    what, verdict = _COUNTED[verb][several], ("permise" if is_allowed else "refusée") + "s" * several
+    return f"{times} {what} {_of(named)} par {whom} {'seraient' if several else 'serait'} {verdict}"
+
+
+def _of(named: str) -> str:
+    return f"du {named.removeprefix('le ')}" if named.startswith("le ") else f"de {named}"
 
 
 def key_sentence(change: KeyChange) -> str:
@@ -100,13 +167,20 @@ def key_sentence(change: KeyChange) -> str:
     return f"clé « {change.compartment} » : à renouveler ({whom} n’y a plus droit)"
 
 
-def act_words(change: Change) -> str:
+def act_words(action: Action) -> str:
     """The act, as what somebody does: « lire le contact »."""
-    verb, _, rest = ACTIONS[change.action].partition(" : ")
-    if not rest:
-        return verb
-    named = next((_GROUPS[group] for group in Group if GROUPS[group] == rest), f"l’{rest}")
-    return f"{verb} {named}"
+    return " ".join(filter(None, _act_words(action)))
+
+
+def _act_words(action: Action) -> tuple[str, str]:
+    """What is done, and to which part of a case: nothing where it is the whole."""
+    verb, _, rest = ACTIONS[action].partition(" : ")
+    named = next((_GROUPS[group] for group in Group if GROUPS[group] == rest), rest and f"l’{rest}")
+    return verb, named
+
+
+def _whom(change: Change) -> str:
+    return " ".join([_ROLES[change.role], *_professions(change.cube)])
 
 
 def _professions(cube: Cube) -> Iterator[str]:

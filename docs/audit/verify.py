@@ -215,12 +215,14 @@ def or_null(pattern):
 POLICIES = many(f'"{POLICY}"')
 ROW = rf'\{{"r":"{HEX32}","v":{FROM_0}\}}'
 PERSON = rf'\{{"p":"{HEX32}","rows":{many(ROW)}\}}'
+SITUATION = rf'\{{"allowed":{POLICIES},"denied":{POLICIES},"holds":{POLICIES}\}}'
+ASKED = rf'(?:"asked":\[{SITUATION}(?:,{SITUATION})*\],)?'
 STANDS_FOR = "".join(f'(?:"{name}":"{UUID}",)?' for name in ("consent", "glass", "handoff"))
 FIELDS = {
     "action": f'"{CODE}"',
     "actor": or_null(UUID),
     "auth": '"(?:none|password|mfa|step_up)"',
-    "basis": rf'\{{{STANDS_FOR}"policies":{POLICIES},"set":{or_null(HEX32)}\}}',
+    "basis": rf'\{{{ASKED}{STANDS_FOR}"policies":{POLICIES},"set":{or_null(HEX32)}\}}',
     "count": f"(?:null|{FROM_0})",
     "detail": or_null(HEX32),
     "id": f'"{UUID}"',

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audit import canonical
-from audit.entry import AuthLevel, Basis, Entry, LaneNumber, Outcome, Row, Subject
+from audit.entry import Asked, AuthLevel, Basis, Entry, LaneNumber, Outcome, Row, Subject
 from audit.errors import EntryRefused
 from tests.audit.journal import WRITER, make_entry
 
@@ -16,6 +16,7 @@ hex32 = st.binary(min_size=32, max_size=32).map(bytes.hex)
 uuids = st.uuids().map(str)
 codes = st.from_regex(r"\A[a-z][a-z0-9_.]{0,20}\Z")
 counts = st.integers(0, 2**53 - 1)
+words = st.lists(codes, max_size=2).map(tuple)
 entries = st.builds(
     make_entry,
     action=codes,
@@ -25,6 +26,7 @@ entries = st.builds(
         Basis,
         policies=st.lists(codes, max_size=3).map(tuple),
         set=st.none() | hex32,
+        asked=st.lists(st.builds(Asked, allowed=words, denied=words, holds=words), max_size=2).map(tuple),
         consent=st.none() | uuids,
         handoff=st.none() | uuids,
         glass=st.none() | uuids,
@@ -96,6 +98,7 @@ def test_the_bytes_of_an_entry_are_fixed() -> None:
         {"subjects": (Subject(p="11" * 32, rows=(Row(r="12", v=1),)),)},
         {"basis": Basis(policies=("Avec",), set=None)},
         {"basis": Basis(policies=(), set=None, consent="yes")},
+        {"basis": Basis(policies=(), set=None, asked=(Asked(allowed=(), denied=(), holds=("Marie",)),))},
     ],
     ids=str,
 )
@@ -128,6 +131,7 @@ def test_void_numbers_ascend_and_lie_below_their_bearer(n: int, void: tuple[int,
         (b'"case.open"', b'"\\u0063ase.open"'),
         (b'"role":"worker",', b""),
         (b'"policies"', b'"consent":null,"policies"'),
+        (b'"policies"', b'"asked":[],"policies"'),
         (b'"n":1,', b'"n":1,"void":[],'),
     ],
 )

@@ -13,7 +13,7 @@ from zipfile import ZipFile
 import pytest
 
 from audit.checkpoint import Checkpoint, NoteSigner, sign_checkpoint
-from audit.entry import Basis, Entry, LaneNumber, Outcome, Row, Subject
+from audit.entry import Asked, Basis, Entry, LaneNumber, Outcome, Row, Subject
 from audit.incarnation import marked
 from audit.layout import tile_path, upper_tiles
 from audit.receipt import Receipt
@@ -96,6 +96,17 @@ def test_what_is_signed_and_as_it_must_be_is_valid(tmp_path: Path) -> None:
     heads = heads_of(raws)
     earlier = [signed(heads[size]) for size in (0, 7, 255, 256, 257)]
     assert judged(tmp_path, bundle(raws, signed(heads[300]), earlier)).verdict is Verdict.VALID
+
+
+def test_both_verifiers_take_entries_that_say_what_was_asked(tmp_path: Path) -> None:
+    asked = Asked(allowed=("case.list",), denied=("case.read.health",), holds=("mine", "status.open"))
+    bases = [Basis(policies=(), set=None, asked=(asked,) * number, glass=new_id()) for number in (1, 2)]
+    raws = journal_of(4, {at: written(at, basis=basis) for at, basis in enumerate(bases)})
+    assert judged(tmp_path, bundle(raws, signed(heads_of(raws)[4]))).verdict is Verdict.VALID
+    for odd in (b'"asked":[],', b'"asked":[{"allowed":[],"denied":[],"holds":["Marie"]}],'):
+        raws[3] = written(3).replace(b'"policies"', odd + b'"policies"')
+        report = judged(tmp_path, bundle(raws, signed(heads_of(raws)[4])))
+        assert found(report) == (Verdict.INCONSISTENT, {CheckName.ENTRIES}, 3)
 
 
 @pytest.mark.parametrize(("first", "again"), [(3, 9), (3, 290), (3, 4)])

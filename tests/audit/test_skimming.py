@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audit import skimming
-from audit.entry import Basis, Entry, LaneNumber, Outcome, Row, Subject
+from audit.entry import Asked, Basis, Entry, LaneNumber, Outcome, Row, Subject
 from audit.errors import EntryRefused
 from audit.evidence import Tile
 from audit.skimming import Run, SkimmedTile, skim_tile
@@ -49,11 +49,14 @@ def as_skim(raw: bytes) -> tuple[bytes, str, int, int]:
 
 
 PERSON, OTHER = "11" * 32, "33" * 32
+SITUATION = Asked(allowed=("case.list", "case.read.social"), denied=(), holds=("mine", "status.open"))
 ORDINARY = [
     make_entry(),
     make_entry(actor=None, subjects=(), reason="not_found", outcome=Outcome.DENIED, count=0),
     make_entry(subjects=(Subject(p=PERSON, rows=()), Subject(p=OTHER, rows=(Row(r="22" * 32, v=0),) * 2))),
     make_entry(basis=Basis(policies=(), set=None, consent=new_id(), handoff=new_id(), glass=new_id())),
+    make_entry(basis=Basis(policies=(), set=None, asked=(SITUATION,), glass=new_id())),
+    make_entry(basis=Basis(policies=(), set=None, asked=(SITUATION, SITUATION))),
     make_entry(time=2**53 - 1, count=10**15 - 1, detail="ab" * 32, source="cd" * 32),
 ]
 READ_WHOLE = [

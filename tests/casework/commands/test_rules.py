@@ -9,7 +9,8 @@ import pytest
 
 import policies
 from policies.matrix import matrix_path
-from tests.casework.commands.place import COMMAND, Ran, run
+from policies.sources import org_source
+from tests.casework.commands.place import COMMAND, Place, Ran, run
 
 SHIPPED = Path(policies.__file__).parent
 
@@ -101,3 +102,21 @@ def test_a_file_that_could_not_be_loaded_has_no_diff(copy: Path) -> None:
     assert run("policy", "diff", str(old), str(empty), environment={}).code == 1
     other = copy / "policies" / "orgs" / "avec.cedar"
     assert run("policy", "diff", str(old), str(other), environment={}).code == 2
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"])
+def test_the_journal_is_replayed_under_a_new_file_which_must_be_one_that_could_be_loaded(
+    founded: Place, tmp_path: Path
+) -> None:
+    new, faulty = tmp_path / "new.cedar", tmp_path / "faulty.cedar"
+    text = org_source("avec").text
+    new.write_text(text, "utf-8")
+    faulty.write_text(text.replace("case.create", "case.craete", 1), "utf-8")
+    founded.integrate()
+    ran = founded.run("policy", "replay", "avec", new, "--days", "1")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.splitlines() == ["Aucune décision rejouée ne changerait.", "Décisions rejouées : 0."]
+    refused = founded.run("policy", "replay", "avec", faulty)
+    assert (refused.code, refused.err.startswith("avec: avec.create:")) == (1, True)
+    assert founded.run("policy", "replay", "cidff", new).code == 1
+    assert founded.run("policy", "replay", "nowhere", new).code != 0
