@@ -24,14 +24,12 @@ from policies.sources import (
     schema_source,
     set_hash,
 )
-from policies.vocabulary import READ, RECORD, Action, Advice, Status
+from policies.vocabulary import Action, Advice, Status
 
 # cedarpy holds the GIL for a whole batch: 24 decisions are about 3 ms, then other threads get their turn.
 _BATCH = 24
 # Handoffs have too many states for a table; their memo is emptied when it holds this many decisions.
 _HANDOFF_MEMO = 10_000
-
-_USUAL = (Action.CASE_LIST, *READ.values(), *RECORD.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,14 +179,6 @@ class Engine:
         if asker.org == self.org and not any(decision.error for decision in decisions):
             self._filters[key] = cubes
         return cubes
-
-    def warm(self, askers: Iterable[Asker], contexts: Iterable[Context]) -> None:
-        """Fill the tables of listing, reading and recording, a small batch at a time; run it in a thread."""
-        contexts = tuple(contexts)
-        for asker in askers:
-            for context in contexts:
-                for action in _USUAL:
-                    self.decide_cases(asker, action, ALL_CASE_FACTS, context)
 
     def _decide_cases(
         self, asker: Asker, action: Action, states: Sequence[CaseFacts], context: Context

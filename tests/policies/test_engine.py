@@ -243,16 +243,6 @@ def test_a_table_filled_in_batches_gives_the_decisions_taken_one_by_one() -> Non
         assert tables.decide_case(SOCIAL, Action.CASE_CLOSE, facts, WORKING_DAY) == one
 
 
-def test_warming_leaves_nothing_to_ask(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = Engine.load("med", ORGS)
-    desk = member("med", Role.RECEPTION)
-    engine.warm([desk], [WORKING_DAY])
-    monkeypatch.setattr(cedarpy, "is_authorized_batch", broken)
-    for action in (Action.CASE_LIST, Action.CASE_READ_INTAKE, Action.CASE_RECORD_HEALTH):
-        for facts in ALL_CASE_FACTS:
-            assert not engine.decide_case(desk, action, facts, WORKING_DAY).error
-
-
 def test_the_handoff_memo_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_module, "_HANDOFF_MEMO", 2)
     engine = Engine.load("avec", ORGS)
