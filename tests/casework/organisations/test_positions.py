@@ -1,9 +1,10 @@
 """Another role or other professions: what is no longer hers is out of her hands at once, whoever writes where."""
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import Connection, insert, select, update
 
 from casework.identity.members import Position, SecrecyBasis
 from casework.identity.tables import account, membership
@@ -131,6 +132,22 @@ async def test_a_role_that_is_written_into_the_tables_alone_is_nobodys(centre: C
     await centre.dba(lambda connection: connection.execute(planted))
     await member.refused("GET", "/cases", 401, "not_signed_in")
     await (await centre.sign_in(LOGIN)).refused("GET", "/cases", 401, "not_signed_in")
+
+
+async def test_who_is_a_member_in_the_tables_alone_is_given_no_position(centre: Centre) -> None:
+    """A custodian does not certify whom a database administrator put in."""
+    planted = uuid4()
+
+    def plant(connection: Connection) -> None:
+        row = connection.execute(select(membership).where(membership.c.id == centre.member(LOGIN))).one()
+        connection.execute(insert(membership).values(**row._asdict() | {"id": planted, "role": "supervisor"}))
+
+    await centre.dba(plant)
+    signer = await custodian(centre)
+    await signer.refused("PUT", f"/members/{planted}/position", 404, "not_found", json=RECEPTION)
+    denied = await centre.journal("avec", action="member.change")
+    assert [(item["outcome"], item["entry"]["reason"]) for item in denied] == [("denied", "not_found")]
+    assert [item["detail"]["tried"] for item in denied] == [{"member": str(planted)}]
 
 
 async def change(centre: Centre, login: str, custodian: Credentials = CUSTODIAN) -> Change:
