@@ -1,8 +1,11 @@
 """Teams: made, changed and closed by whoever assigns cases, each with a step-up, a reason and an entry."""
 
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
+from sqlalchemy import Table, select
+
+from casework.organisations.tables import past_team_member, team_member
 from tests.casework.centre import CANARY, PASSWORD, Centre, Client
 from tests.casework.story import entries_of, open_case
 
@@ -21,6 +24,12 @@ async def supervisor(centre: Centre, slug: str = "avec") -> Client:
 async def give(client: Client, case: str, *members: str, teams: tuple[str, ...] = ()) -> None:
     body = {"members": list(members), "teams": list(teams)}
     await client.request("PUT", f"/cases/{case}/assignments", 200, json=body)
+
+
+async def _rows(centre: Centre, table: Table) -> set[UUID]:
+    """The members whom a table names."""
+    query = select(table.c.member_id)
+    return set(await centre.dba(lambda connection: connection.execute(query).scalars().all()))
 
 
 async def test_who_joins_a_team_sees_its_cases_and_who_leaves_it_sees_them_no_more(centre: Centre) -> None:
@@ -43,7 +52,12 @@ async def test_who_joins_a_team_sees_its_cases_and_who_leaves_it_sees_them_no_mo
     await psychologist.refused("GET", f"/cases/{case}", 404, "not_found")
     assert (await head.get("/teams"))["items"] == []
     assert (await head.get(f"/cases/{case}/assignments"))["teams"] == []
-    # Of the past nothing is lost: what she read while she belonged to it stays explained.
+    # Nobody belongs to it any more, should it ever be given a case again; of the past nothing is lost.
+    assert await _rows(centre, team_member) == set()
+    assert await _rows(centre, past_team_member) == {
+        centre.member(f"avec.{name}") for name in ("jurist", "psychologist")
+    }
+    # What she read while she belonged to it stays explained.
     auditor = await centre.sign_in("avec.auditor")
     await centre.integrate()
     unexplained = (await auditor.get("/journal/unexplained"))["items"]
