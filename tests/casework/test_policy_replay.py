@@ -47,11 +47,9 @@ async def logged(centre: Centre, slug: str) -> list[Entry]:
 async def again(centre: Centre, new: Engine, slug: str = "avec", **more: Any) -> Replay:
     await centre.integrate()
     log, until = centre.org(slug), more.pop("until", centre.clock.now())
+    in_force = await centre.engine(slug)
     return await centre.deployment.database.snapshot(
-        lambda connection: replay_journal(
-            connection, log, centre.deployment.engine(log), new, until=until, **more
-        ),
-        log,
+        lambda connection: replay_journal(connection, log, in_force, new, until=until, **more), log
     )
 
 

@@ -13,6 +13,7 @@ from casework.organisations.founding import Ground, found, prepare_deployment
 from casework.schema import migrate, upgrade
 from crypto.password import FLOOR_PARAMS
 from crypto.pepper import create_pepper_file
+from policies.sources import org_source
 from policies.vocabulary import Profession, Role
 from tests.casework.centre import NAME, PASSWORD, SLUGS, Centre, Foundation, Urls, known_engine, open_centre
 from tests.misuse.month import SLUG, Size
@@ -42,7 +43,7 @@ async def centre_of(folder: Path, size: Size) -> AsyncIterator[Centre]:
         now = datetime.now(UTC)
         prepare_deployment(connection, state, NAME, is_demo=False, now=now)
         ground = Ground(connection, state, pepper, Journal(NAME), now)
-        engine = known_engine(SLUG, SLUGS)
+        engine = known_engine(SLUG, SLUGS, org_source(SLUG).text)
         founded[SLUG] = found(ground, SLUG, SLUG.upper(), engine, list(accounts.values()))
 
     database = make_url(f"sqlite:///{folder / 'casework.db'}")
