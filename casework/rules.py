@@ -145,11 +145,6 @@ class Rules:
             self._untold[org_id] = _loading(engine, loaded.wanted)
         self.engine(unit, org_id)
 
-    def fault(self, org_id: UUID) -> RulesFault | None:
-        """Why this process does not decide by what was approved; None where it does."""
-        loaded = self._loaded.get(org_id)
-        return loaded.fault if loaded is not None else None
-
     def _look(self, unit: UnitOfWork, org_id: UUID, directory: Directory, loaded: Loaded | None) -> Loaded:
         now = int(unit.now.timestamp())
         wanted, until = directory.rules_at(now), directory.next_change_of_rules(now)

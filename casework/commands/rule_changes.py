@@ -10,11 +10,13 @@ from casework.commands.opening import with_deployment
 from casework.commands.organisations import Login, id_of
 from casework.commands.progress import progress
 from casework.commands.rule_files import checked, read_text
+from casework.commands.rule_trials import try_on_journal
 from casework.commands.secret_files import PASSWORDS_HELP, new_file, passwords_of
 from casework.deployment import Deployment
 from casework.organisations import ruling
 from casework.organisations.key_acts import Credentials
 from casework.organisations.ruling import RulesSet, State
+from casework.policy_replay import DAYS
 from policies.proposals import Difference, difference
 
 _STATES = {
@@ -81,17 +83,21 @@ def propose(
     text, tried = read_text(file, "FILE"), read_text(phrases, "--phrases") if phrases is not None else ""
     given = passwords_of([custodian], passwords)
 
-    async def run(deployment: Deployment) -> tuple[RulesSet, Difference]:
+    async def run(deployment: Deployment) -> tuple[RulesSet, Difference, list[str]]:
         id_of(deployment, org)
         engine, _ = await ruling.sets_of(deployment, org)
         slugs = frozenset(deployment.slugs.values())
         with progress("Vérification des règles"):
             told = difference(engine, checked(org, slugs, text, tried))
+        past = await try_on_journal(deployment, org, text)
         credentials = Credentials(custodian, given[custodian])
-        return await ruling.propose(deployment, org, text, tried, effective_at, credentials), told
+        return await ruling.propose(deployment, org, text, tried, effective_at, credentials), told, past
 
-    proposed, told = with_deployment(run)
+    proposed, told, past = with_deployment(run)
     tell(told)
+    click.echo(f"Sous ces règles, les {DAYS} derniers jours du journal :")
+    for line in past:
+        click.echo(f"  {line}")
     click.echo(f"Règles proposées : numéro {proposed.number}, empreinte {proposed.text_hash.hex()}.")
     click.echo("Deux membres, encadrement ou DPO, les approuvent : casework policy approve.")
 
@@ -128,7 +134,7 @@ def approve(org: str, number: int, sha256: bytes, member: str, passwords: Path |
         return
     click.echo(f"Règles approuvées : {_STATES[signed.state]}.")
     if told.keys:
-        click.echo("Les clés à remettre : casework keys grant. Celles à renouveler : casework keys rotate.")
+        click.echo("Les clés à remettre : par qui les détient. Celles à renouveler : casework keys rotate.")
 
 
 @click.command(help="Refuse les règles proposées, ou retire celles que l’on a proposées soi-même.")

@@ -3,28 +3,23 @@
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
-from uuid import UUID
 
 import click
 
 import policies
-from casework.clock import Clock
 from casework.commands.opening import with_deployment
-from casework.commands.organisations import id_of
 from casework.commands.progress import progress
 from casework.commands.rule_changes import COMMANDS
-from casework.database import UnitOfWork
-from casework.deployment import Deployment
-from casework.policy_replay import DAYS, replay_journal
+from casework.commands.rule_trials import try_on_journal
+from casework.policy_replay import DAYS
 from policies.diff import BasesDiffer, compare, key_changes
 from policies.engine import Engine
 from policies.lint import SAYS, Finding, PolicyRefused, Rule, parse
 from policies.matrix import matrix as matrix_of
 from policies.matrix import matrix_path
 from policies.phrases import broken_phrases, phrases_of
-from policies.replay import Replay
 from policies.sources import NotAnOrganisation, Source, base_source, require_slug
-from policies.wording import key_sentence, replayed, sentence
+from policies.wording import key_sentence, sentence
 
 
 @click.group(help="Les règles d’accès.")
@@ -102,35 +97,12 @@ def diff(ctx: click.Context, old: Path, new: Path) -> None:
 def replay_command(ctx: click.Context, org: str, new: Path, days: int) -> None:
     text = new.read_text("utf-8")
 
-    async def run(deployment: Deployment) -> Replay:
-        org_id = id_of(deployment, org)
-        in_force = await deployment.database.unit(lambda unit: _engine_in_force(deployment, unit, org_id))
-        under = Engine(org, in_force.orgs, [base_source(), Source(org, text)])
-        with progress("Lecture du journal") as advance:
-            return await deployment.database.snapshot(
-                lambda connection: replay_journal(
-                    connection,
-                    org_id,
-                    in_force,
-                    under,
-                    until=Clock().now(),
-                    days=days,
-                    advance=advance,
-                ),
-                org_id,
-            )
-
     try:
-        found = with_deployment(run)
+        lines = with_deployment(lambda deployment: try_on_journal(deployment, org, text, days))
     except PolicyRefused as error:
         _refuse(ctx, error)
-    for line in replayed(found):
+    for line in lines:
         click.echo(line)
-
-
-def _engine_in_force(deployment: Deployment, unit: UnitOfWork, org_id: UUID) -> Engine:
-    unit.enter_organisation(org_id)
-    return deployment.engine(unit, org_id)
 
 
 def _refuse(ctx: click.Context, refused: PolicyRefused) -> NoReturn:

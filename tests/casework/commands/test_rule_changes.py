@@ -147,6 +147,10 @@ def test_its_rules_are_changed_by_one_who_proposes_and_two_who_sign(founded: Pla
         True,
         True,
     ), ran
+    assert ("les 90 derniers jours du journal" in ran.out, "Décisions rejouées : 0." in ran.out) == (
+        True,
+        True,
+    )
     ran = signs("approve", "emmaus", "2", "00" * 32, member="emmaus.dpo")
     assert (ran.code, "aucune proposition" in ran.err) == (1, True), ran
     ran = signs("approve", "emmaus", "2", digest, member="emmaus.custodian")
