@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from casework.commands.opening import with_deployment
+from casework.commands.opening import CommandRefused, with_deployment
 from casework.commands.organisations import Login, id_of
 from casework.commands.progress import progress
 from casework.commands.rule_files import checked, read_text
@@ -28,6 +28,7 @@ _STATES = {
     State.WITHDRAWN: "retiré",
     State.OVERTAKEN: "dépassé par un autre",
 }
+_SIGNED = frozenset({State.IN_FORCE, State.APPROVED, State.PAST})
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _passwords = click.option("--passwords", type=_FILE, help=PASSWORDS_HELP)
 
@@ -80,12 +81,15 @@ def propose(
     custodian: str,
     passwords: Path | None,
 ) -> None:
-    text, tried = read_text(file, "FILE"), read_text(phrases, "--phrases") if phrases is not None else ""
+    text = read_text(file, "FILE")
+    given_phrases = read_text(phrases, "--phrases") if phrases is not None else None
     given = passwords_of([custodian], passwords)
 
     async def run(deployment: Deployment) -> tuple[RulesSet, Difference, list[str]]:
         id_of(deployment, org)
-        engine, _ = await ruling.sets_of(deployment, org)
+        engine, sets = await ruling.sets_of(deployment, org)
+        # A sentence that the organisation keeps is not dropped by silence.
+        tried = given_phrases if given_phrases is not None else _phrases_in_force(sets)
         slugs = frozenset(deployment.slugs.values())
         with progress("Vérification des règles"):
             told = difference(engine, checked(org, slugs, text, tried))
@@ -117,13 +121,13 @@ def approve(org: str, number: int, sha256: bytes, member: str, passwords: Path |
     async def run(deployment: Deployment) -> tuple[RulesSet, Difference]:
         id_of(deployment, org)
         engine, sets = await ruling.sets_of(deployment, org)
-        text = next((one.text for one in sets if (one.number, one.text_hash) == (number, sha256)), None)
+        proposed = next((one for one in sets if (one.number, one.text_hash) == (number, sha256)), None)
         told = Difference((), ())
-        if text is not None:
+        if proposed is not None:
             slugs = frozenset(deployment.slugs.values())
             with progress("Vérification des règles"):
                 # Once more: the program may have changed since they were proposed.
-                told = difference(engine, checked(org, slugs, text, ""))
+                told = difference(engine, checked(org, slugs, proposed.text, proposed.phrases))
         credentials = Credentials(member, given[member])
         return await ruling.approve(deployment, org, number, sha256, credentials), told
 
@@ -132,9 +136,9 @@ def approve(org: str, number: int, sha256: bytes, member: str, passwords: Path |
     if signed.state is State.PROPOSED:
         click.echo("Signé. Il manque la signature d’une seconde personne.")
         return
-    click.echo(f"Règles approuvées : {_STATES[signed.state]}.")
+    click.echo(f"Règles approuvées. État : {_STATES[signed.state]}.")
     if told.keys:
-        click.echo("Les clés à remettre : par qui les détient. Celles à renouveler : casework keys rotate.")
+        click.echo("Qui détient les clés à remettre les remet ; celles à renouveler : casework keys rotate.")
 
 
 @click.command(help="Refuse les règles proposées, ou retire celles que l’on a proposées soi-même.")
@@ -150,7 +154,7 @@ def refuse(org: str, number: int, sha256: bytes, member: str, passwords: Path | 
         id_of(deployment, org)
         return await ruling.end(deployment, org, number, sha256, Credentials(member, given[member]))
 
-    click.echo(f"Règles numéro {number} : {_STATES[with_deployment(run).state]}.")
+    click.echo(f"Jeu de règles n° {number} : {_STATES[with_deployment(run).state]}.")
 
 
 @click.command(help="Liste les règles de l’organisation ORG, proposées, approuvées et passées.")
@@ -168,7 +172,7 @@ def sets(org: str) -> None:
 @click.option("--to", type=click.Path(path_type=Path), required=True, help="Fichier neuf.")
 def export(org: str, to: Path) -> None:
     found = with_deployment(lambda deployment: _sets(deployment, org))
-    approved = [one for one in found if one.state in {State.IN_FORCE, State.APPROVED, State.PAST}]
+    approved = [one for one in found if one.state in _SIGNED]
     told = [
         {
             "number": one.number,
@@ -184,6 +188,27 @@ def export(org: str, to: Path) -> None:
     click.echo(f"{len(told)} jeu(x) de règles approuvé(s).")
 
 
+@click.command(help="Écrit le texte des règles de l’organisation ORG qui portent le numéro NUMBER.")
+@click.argument("org")
+@click.argument("number", type=click.IntRange(1))
+@click.option("--to", type=click.Path(path_type=Path), required=True, help="Fichier neuf.")
+def text(org: str, number: int, to: Path) -> None:
+    found = [
+        one for one in with_deployment(lambda deployment: _sets(deployment, org)) if one.number == number
+    ]
+    if not found:
+        raise CommandRefused(f"Aucun jeu de règles ne porte le numéro {number}.")
+    # Several may have been proposed under one number: the one in force or approved, else the newest.
+    chosen = next((one for one in found if one.state in _SIGNED), found[0])
+    with new_file(to) as file:
+        file.write(chosen.text.encode())
+    click.echo(f"{chosen.text_hash.hex()}  {_STATES[chosen.state]}")
+
+
+def _phrases_in_force(sets: list[RulesSet]) -> str:
+    return next((one.phrases for one in sets if one.state is State.IN_FORCE), "")
+
+
 async def _sets(deployment: Deployment, org: str) -> list[RulesSet]:
     id_of(deployment, org)
     return (await ruling.sets_of(deployment, org))[1]
@@ -196,4 +221,4 @@ def tell(told: Difference) -> None:
         click.echo("Rien ne change.")
 
 
-COMMANDS = (propose, approve, refuse, sets, export)
+COMMANDS = (propose, approve, refuse, sets, text, export)

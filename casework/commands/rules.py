@@ -10,6 +10,7 @@ import policies
 from casework.commands.opening import with_deployment
 from casework.commands.progress import progress
 from casework.commands.rule_changes import COMMANDS
+from casework.commands.rule_files import read_text
 from casework.commands.rule_trials import try_on_journal
 from casework.policy_replay import DAYS
 from policies.diff import BasesDiffer, compare, key_changes
@@ -95,7 +96,7 @@ def diff(ctx: click.Context, old: Path, new: Path) -> None:
 @click.option("--days", type=click.IntRange(1, 366), default=DAYS, show_default=True, help="Jours rejoués.")
 @click.pass_context
 def replay_command(ctx: click.Context, org: str, new: Path, days: int) -> None:
-    text = new.read_text("utf-8")
+    text = read_text(new, "NEW")
 
     try:
         lines = with_deployment(lambda deployment: try_on_journal(deployment, org, text, days))
@@ -118,7 +119,7 @@ def engine_of_file(path: Path) -> Engine:
         PolicyRefused: it is not a file of rules that could be loaded.
 
     """
-    text = path.read_text("utf-8")
+    text = read_text(path, path.name)
     named = [rule.id.partition(".")[0] for rule in parse(Source(path.name, text))]
     try:
         org = require_slug(next(iter(named), ""))

@@ -18,7 +18,7 @@ from casework.consents.service import Consent
 from casework.errors import NotFound, NotNow, SealedDataDamaged
 from casework.handoffs.drafting import SealedHeader
 from casework.handoffs.schemas import EnvelopeView, Urgency
-from casework.handoffs.states import MOVES, OFFERED, Side
+from casework.handoffs.states import MOVES, UNANSWERED, Side
 from casework.handoffs.tables import handoff_side
 from casework.handoffs.untaken import due_at
 from casework.journal import Deed
@@ -74,7 +74,7 @@ class Handoff:
             kind=self.row.kind,
             urgency=self.row.urgency,
             sent_at=self.row.sent_at,
-            due_at=due_at(Urgency(self.row.urgency), self.row.sent_at) if self.stage in OFFERED else None,
+            due_at=due_at(Urgency(self.row.urgency), self.row.sent_at) if self.stage in UNANSWERED else None,
             service=self.header.service if self.header is not None else None,
             groups=list(self.header.groups) if self.header is not None else None,
             returns=self.header.returns if self.header is not None else None,

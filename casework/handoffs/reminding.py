@@ -22,7 +22,7 @@ from casework.alone import alone
 from casework.database import UnitOfWork
 from casework.deployment import Deployment
 from casework.handoffs.schemas import Urgency
-from casework.handoffs.states import Side
+from casework.handoffs.states import UNANSWERED, Side
 from casework.handoffs.tables import handoff_side
 from casework.handoffs.untaken import due_at
 from casework.journal import Deed, Who
@@ -64,7 +64,15 @@ class Reminders:
         with alone(self._lock) as is_alone:
             if not is_alone:
                 return 0
-            return sum([await self._remind(org) for org in tuple(self._deployment.slugs)])
+            return sum([await self._try(org) for org in tuple(self._deployment.slugs)])
+
+    async def _try(self, org_id: UUID) -> int:
+        """What fails for one organisation keeps nothing from the others."""
+        try:
+            return await self._remind(org_id)
+        except Exception as error:  # noqa: BLE001 - said here, and tried again in a minute
+            log.error("reminders_failed", error=type(error).__name__)
+            return 0
 
     async def _remind(self, org_id: UUID) -> int:
         slug = self._deployment.slugs[org_id]
@@ -90,7 +98,7 @@ class Reminders:
             await asyncio.sleep(PERIOD_SECONDS)
             try:
                 await self.round()
-            except Exception as error:  # noqa: BLE001 - said here, and tried again in a minute
+            except OSError as error:
                 log.error("reminders_failed", error=type(error).__name__)
 
 
@@ -108,9 +116,7 @@ def _desks(told: AlertSettings) -> Mapping[str, Mail]:
 def _owed(unit: UnitOfWork, org_id: UUID) -> Sequence[Row[Any]]:
     """The organisation's handoffs whose next move is its own, and overdue since it was last reminded."""
     unit.enter_organisation(org_id)
-    hers_to_answer = and_(
-        handoff_side.c.side == Side.RECEIVER, handoff_side.c.state.in_((Stage.SENT, Stage.RECEIVED))
-    )
+    hers_to_answer = and_(handoff_side.c.side == Side.RECEIVER, handoff_side.c.state.in_(UNANSWERED))
     asked = and_(handoff_side.c.side == Side.SENDER, handoff_side.c.state == Stage.NEEDS_INFO)
     query = select(handoff_side).where(handoff_side.c.org_id == org_id, or_(hers_to_answer, asked))
     rows = unit.connection.execute(query.order_by(handoff_side.c.id)).all()

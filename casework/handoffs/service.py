@@ -1,8 +1,11 @@
 """Consent, cancellation, withdrawal, and the two boxes."""
 
+from collections.abc import Iterator
+from itertools import count, islice
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from casework.access import Access
 from casework.act import Act
@@ -12,6 +15,7 @@ from casework.errors import Conflict
 from casework.handoffs.both_sides import find, make_move, record_both
 from casework.handoffs.drafting import frozen_groups, view_draft, without_legal_name
 from casework.handoffs.envelopes import (
+    Handoff,
     as_listed,
     facts_of,
     not_now,
@@ -99,17 +103,23 @@ def list_envelopes(act: Act, side: Side, state: Stage | None, *, without_outcome
         # The one that has waited longest must not fall off the end.
         query = query.where(handoff_side.c.state.in_(WITHOUT_OUTCOME))
         order = handoff_side.c.sent_at.asc()
-    rows = act.unit.connection.execute(query.order_by(order).limit(BOX_LIMIT)).all()
-    partners = partner_slugs(act.unit.connection, act.org_id)
-    boxed = [as_listed(act, row, partners) for row in rows]
-    shown = [
-        found
-        for found in boxed
-        if act.decide_handoff(Action.HANDOFF_READ, facts_of(act, found, None)).allowed
-    ]
+    shown = list(islice(_readable(act, query.order_by(order, handoff_side.c.id)), BOX_LIMIT))
     act.unit.touched()
     act.record(Deed("handoff.list", count=len(shown)))
     return EnvelopePage([found.envelope() for found in shown])
+
+
+def _readable(act: Act, query: Select[Any]) -> Iterator[Handoff]:
+    """Those that this member may read: what others may read must not keep hers off the end of the list."""
+    partners = partner_slugs(act.unit.connection, act.org_id)
+    for first in count(0, BOX_LIMIT):
+        rows = act.unit.connection.execute(query.limit(BOX_LIMIT).offset(first)).all()
+        for row in rows:
+            found = as_listed(act, row, partners)
+            if act.decide_handoff(Action.HANDOFF_READ, facts_of(act, found, None)).allowed:
+                yield found
+        if len(rows) < BOX_LIMIT:
+            return
 
 
 def review_draft(act: Act, handoff_id: UUID) -> Draft:

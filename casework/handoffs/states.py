@@ -12,6 +12,8 @@ class Side(StrEnum):
 
 # Before anyone has taken it on.
 OFFERED = (Stage.SENT, Stage.RECEIVED, Stage.NEEDS_INFO)
+# Of those, whose answer is the receiver's to give.
+UNANSWERED = (Stage.SENT, Stage.RECEIVED)
 # Taken on: the receiver works with it.
 TAKEN_ON = (Stage.ACCEPTED, Stage.SCHEDULED, Stage.ATTENDED, Stage.NO_SHOW)
 # Sent, and nobody knows yet what became of it: it is listed until somebody does.

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import Connection, select
 
 from casework.handoffs.schemas import Urgency
-from casework.handoffs.states import OFFERED
+from casework.handoffs.states import UNANSWERED
 from casework.handoffs.tables import handoff_side
 
 # Where somebody is in danger, an answer takes a day; else so many working days, Monday to Friday.
@@ -18,10 +18,10 @@ _SATURDAY: Final = 5
 
 
 def untaken(connection: Connection, org_id: UUID, now: datetime) -> set[UUID]:
-    """Those of both boxes of an organisation that are offered still, though their time is over."""
+    """Those of both boxes of an organisation whose receiver still owes an answer, though her time is over."""
     query = select(handoff_side.c.id, handoff_side.c.urgency, handoff_side.c.sent_at).where(
         handoff_side.c.org_id == org_id,
-        handoff_side.c.state.in_(OFFERED),
+        handoff_side.c.state.in_(UNANSWERED),
         handoff_side.c.sent_at.is_not(None),
     )
     return {row.id for row in connection.execute(query) if due_at(Urgency(row.urgency), row.sent_at) <= now}

@@ -64,6 +64,7 @@ class RulesSet:
     number: int
     text_hash: bytes
     text: str
+    phrases: str
     state: State
     effective_at: datetime
     proposed_by: UUID | None
@@ -271,8 +272,8 @@ def _set(row: Row[Any], directory: Directory, now: int) -> RulesSet:
         state = State.PROPOSED if body.number == last + 1 else State.OVERTAKEN
     signers = approved.approvers if approved is not None else directory.approvals.get(body, ())
     members = tuple(UUID(bytes=signer) for signer in signers if len(signer) == len(directory.org))
-    text = bytes(row.text).decode()
-    return RulesSet(row.id, row.number, body.text_hash, text, state, at, row.proposed_by, members)
+    text, phrases = bytes(row.text).decode(), bytes(row.phrases).decode()
+    return RulesSet(row.id, row.number, body.text_hash, text, phrases, state, at, row.proposed_by, members)
 
 
 def _id_of(deployment: Deployment, slug: str) -> UUID:

@@ -141,7 +141,12 @@ def test_its_rules_are_changed_by_one_who_proposes_and_two_who_sign(founded: Pla
         (option, login) = next(iter(who.items()))
         return founded.run("policy", *command, f"--{option}", login, "--passwords", signing)
 
+    # A sentence that the organisation keeps is dropped by a file that lacks it, and not by silence.
     ran = signs("propose", "emmaus", file, custodian="emmaus.custodian")
+    assert (ran.code, "emmaus.no_search" in ran.err) == (1, True), ran
+    phrases = founded.folder / "next.toml"
+    phrases.write_text("", "utf-8")
+    ran = signs("propose", "emmaus", file, "--phrases", phrases, custodian="emmaus.custodian")
     assert (ran.code, "PERD chercher" in ran.out, f"numéro 2, empreinte {digest}" in ran.out) == (
         0,
         True,
@@ -164,6 +169,10 @@ def test_its_rules_are_changed_by_one_who_proposes_and_two_who_sign(founded: Pla
         ("2", "en vigueur"),
         ("1", "passé"),
     ]
+    ran = founded.run("policy", "text", "emmaus", "2", "--to", founded.folder / "kept.cedar")
+    assert (ran.code, ran.out) == (0, f"{digest}  en vigueur\n"), ran
+    assert (founded.folder / "kept.cedar").read_bytes() == file.read_bytes()
+    assert founded.run("policy", "text", "emmaus", "9", "--to", founded.folder / "none.cedar").code == 1
     ran = founded.run("policy", "export", "emmaus", "--to", founded.folder / "emmaus.json")
     told = json.loads((founded.folder / "emmaus.json").read_text("utf-8"))["sets"]
     assert [(one["number"], len(one["approved_by"])) for one in told] == [(1, 1), (2, 2)]

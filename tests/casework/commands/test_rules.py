@@ -119,4 +119,7 @@ def test_the_journal_is_replayed_under_a_new_file_which_must_be_one_that_could_b
     refused = founded.run("policy", "replay", "avec", faulty)
     assert (refused.code, refused.err.startswith("avec: avec.create:")) == (1, True)
     assert founded.run("policy", "replay", "cidff", new).code == 1
+    faulty.write_bytes(b"\xff\xfe")
+    unread = founded.run("policy", "replay", "avec", faulty)
+    assert (unread.code, "UTF-8" in unread.err) == (1, True), unread
     assert founded.run("policy", "replay", "nowhere", new).code != 0
