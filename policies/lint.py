@@ -13,6 +13,7 @@ from policies.sources import BASE, Source
 from policies.vocabulary import Action, Advice
 
 _ANNOTATIONS = frozenset({"id", "title", "advice"})
+_WHOLES = frozenset({"principal", "resource", "context"})
 _INDIVIDUALS = frozenset({"Member", "Case", "Handoff", "Change"})
 
 
@@ -31,6 +32,7 @@ class Rule(StrEnum):
     FREE_STRING = "free_string"
     WITHDRAWAL = "withdrawal"
     CHANGE = "change"
+    WHOLE = "whole"
 
 
 SAYS = {
@@ -46,6 +48,7 @@ SAYS = {
     Rule.FREE_STRING: "pas de texte libre : seulement les mots du schéma",
     Rule.WITHDRAWAL: "aucune association ne peut interdire le retrait d’un accord",
     Rule.CHANGE: "qui propose et qui approuve des règles, les règles communes seules le disent",
+    Rule.WHOLE: "une condition regarde un attribut de principal, resource ou context, ou un rôle ; jamais le tout",
 }
 
 
@@ -165,6 +168,8 @@ def _broken_walls(policy: Policy) -> Iterator[Rule]:
         yield Rule.WITHDRAWAL
     if _covers(policy.body["action"], {Action.POLICY_PROPOSE, Action.POLICY_APPROVE}):
         yield Rule.CHANGE
+    if _looks_at_a_whole(policy.body["conditions"]):
+        yield Rule.WHOLE
 
 
 def _advice_is_known(policy: Policy) -> bool:
@@ -182,6 +187,28 @@ def _covers(scope: dict[str, Any], actions: set[Action]) -> bool:
     """Whether an action scope covers one of these, which belong to no action group."""
     named = [*scope.get("entities", ()), *filter(None, [scope.get("entity")])]
     return scope["op"] == "All" or any(entity["id"] in actions for entity in named)
+
+
+def _looks_at_a_whole(node: Any) -> bool:
+    """Whether a condition takes ``principal``, ``resource`` or ``context`` but for an attribute or a role.
+
+    What such a condition looks at (``context == {…}``, ``resource in Org::"…"``) is in none of its words: whoever
+    compares rules state by state (``truth.py``) would not try both sides of it, and see no change.
+    """
+    if isinstance(node, list):
+        return any(_looks_at_a_whole(child) for child in node)
+    if not isinstance(node, dict):
+        return False
+    if node.get("Var") in _WHOLES:
+        return True
+    attribute = node.get(".") or node.get("has")
+    if attribute is not None and attribute["left"].get("Var") in _WHOLES:
+        return False
+    if "in" in node and node["in"]["left"] == {"Var": "principal"}:
+        right = node["in"]["right"].get("Value", {})
+        if right.get("__entity", {}).get("type") == "Role":
+            return False
+    return any(_looks_at_a_whole(child) for child in node.values())
 
 
 def _names_an_individual(node: Any) -> bool:

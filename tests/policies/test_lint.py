@@ -6,6 +6,10 @@ from tests.policies.situations import ORGS
 
 SCHEMA = schema_for(ORGS)
 WALLS = 'principal in Org::"avec", action == Action::"case.list", resource in Org::"avec"'
+CONTEXT = (
+    "{mfa: true, step_up: false, reason: false, device: true, hours: true, self_target: false,"
+    ' purpose: Purpose::"care"}'
+)
 GOOD = f'@id("avec.plain") @title("Voir sa liste") permit ({WALLS});'
 
 
@@ -81,6 +85,13 @@ def test_a_file_that_does_not_parse_is_refused_by_name() -> None:
         (GOOD.replace('resource in Org::"avec"', 'resource is Case in Org::"med"'), Rule.RESOURCE_SCOPE),
         (GOOD.replace(");", ') when { principal == Member::"jeanne" };'), Rule.INDIVIDUAL),
         (GOOD.replace(");", ') when { [Case::"1"].contains(resource) };'), Rule.INDIVIDUAL),
+        (GOOD.replace(");", f") when {{ context == {CONTEXT} }};"), Rule.WHOLE),
+        (GOOD.replace(");", f") unless {{ {CONTEXT} == context }};"), Rule.WHOLE),
+        (GOOD.replace(");", f") when {{ [{CONTEXT}].contains(context) }};"), Rule.WHOLE),
+        (GOOD.replace(");", ') when { resource in Org::"avec" };'), Rule.WHOLE),
+        (GOOD.replace(");", ") when { resource in principal.org };"), Rule.WHOLE),
+        (GOOD.replace(");", ') when { principal in Org::"avec" };'), Rule.WHOLE),
+        (GOOD.replace(");", ") when { (if resource.mine then context else context).mfa };"), Rule.WHOLE),
         (GOOD.replace(");", ') when { "jeanne" == "jeanne" };'), Rule.FREE_STRING),
         (GOOD.replace(");", ') when { "jeanne" like "j*" };'), Rule.FREE_STRING),
         (GOOD.replace(");", ') when { ["jeanne"].contains("jean") };'), Rule.FREE_STRING),
