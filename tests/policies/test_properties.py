@@ -91,6 +91,8 @@ ABOUT_THE_REQUEST = [
     *(f"principal in {role}" for role in words(Role)),
     *(f"principal.professions.contains({profession})" for profession in words(Profession)),
 ]
+# No organisation's file may speak of these.
+_OF_ALL = {Action.POLICY_PROPOSE, Action.POLICY_APPROVE}
 # By the kind of resource: the acts on it, and what a condition may say of it.
 KINDS: list[tuple[Sequence[Action], list[str]]] = [
     (
@@ -109,8 +111,11 @@ KINDS: list[tuple[Sequence[Action], list[str]]] = [
             *(f"resource.groups.contains({group})" for group in words(Group)),
         ],
     ),
-    (sorted(CHANGE_ACTIONS), ["resource.mine", *(f"resource.kind == {kind}" for kind in words(ChangeKind))]),
-    (sorted(ORG_ACTIONS), []),
+    (
+        sorted(CHANGE_ACTIONS - _OF_ALL),
+        ["resource.mine", *(f"resource.kind == {kind}" for kind in words(ChangeKind))],
+    ),
+    (sorted(ORG_ACTIONS - _OF_ALL), []),
 ]
 
 

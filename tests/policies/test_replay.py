@@ -68,9 +68,9 @@ def month(engine: Engine) -> Counter[Situation]:
             situation(engine, Role.SUPERVISOR, Action.ORG_STATS, facts=None): 2,
             situation(
                 engine,
-                Role.SUPERVISOR,
-                Action.POLICY_APPROVE,
-                facts=ChangeFacts(kind=ChangeKind.POLICY, mine=False),
+                Role.DPO,
+                Action.ERASURE_APPROVE,
+                facts=ChangeFacts(kind=ChangeKind.ERASURE, mine=False),
                 context=AT_BEST,
             ): 1,
         }
@@ -110,13 +110,13 @@ def test_acts_about_changes_and_about_the_organisation_are_decided_again_too() -
     added = (
         '\n@id("avec.one") @title("Une") forbid (principal in Org::"avec", action == Action::"org.stats",'
         ' resource in Org::"avec");'
-        '\n@id("avec.two") @title("Deux") forbid (principal in Org::"avec", action == Action::"policy.approve",'
-        ' resource in Org::"avec") when { resource.kind == ChangeKind::"policy" };'
+        '\n@id("avec.two") @title("Deux") forbid (principal in Org::"avec", action == Action::"erasure.approve",'
+        ' resource in Org::"avec") when { resource.kind == ChangeKind::"erasure" };'
     )
     found = replay(month(engine), {}, engine, changed("avec", added=added))
     assert [(turned.change.action, turned.times) for turned in found.turned_over] == [
         (Action.ORG_STATS, 2),
-        (Action.POLICY_APPROVE, 1),
+        (Action.ERASURE_APPROVE, 1),
     ]
 
 
