@@ -179,7 +179,7 @@ class _Walk:
             envelope = next((item for item in box["items"] if item["id"] == draft["id"]), None)
             _require(envelope is not None, "l’enveloppe n’est pas arrivée")
             assert envelope is not None
-            shown = {"id", "state", "from", "to", "kind", "urgency", "sent_at", "service", "groups"}
+            shown = {"id", "state", "from", "to", "kind", "urgency", "sent_at", "due_at", "service", "groups"}
             _require(set(envelope) <= shown, "l’enveloppe montre plus qu’une enveloppe")
 
         await self._step(

@@ -33,6 +33,7 @@ BODILESS = {
     ("DELETE", "/api/v1/cases/{case_id:uuid}/restriction/members/{member_id:uuid}"),
     ("POST", "/api/v1/handoffs/{handoff_id:uuid}/sending"),
     ("POST", "/api/v1/handoffs/{handoff_id:uuid}/cancellation"),
+    ("POST", "/api/v1/handoffs/{handoff_id:uuid}/acknowledgement"),
 }
 WITH_BODY = [address for address in ADDRESSES if address[0] != "GET" and address not in BODILESS]
 # What a route cannot be asked without.
