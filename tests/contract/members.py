@@ -132,7 +132,8 @@ class Members:
         if self._not_found == _MOST or response.status_code == httpx.codes.TOO_MANY_REQUESTS:
             self._not_found = 0
             self.served.centre.clock.offset += _REST
-        if response.status_code == httpx.codes.PRECONDITION_FAILED:
+        # Of a group both versions are shown; of an organisation's settings none is.
+        if response.status_code == httpx.codes.PRECONDITION_FAILED and "current" in response.json():
             self._versions[case.formatted_path] = response.json()["current"]["version"]
         if id_of(case.operation) == "accept" and response.status_code == httpx.codes.OK:
             self._received.add(response.json()["case_id"])

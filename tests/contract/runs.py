@@ -42,16 +42,6 @@ CONFIG: Final[dict[str, Any]] = {
     "phases": {"stateful": {"max-steps": 15, "generation": {"max-examples": 100, "mode": "positive"}}},
 }
 
-# Most of what is asked is refused for its form before any database is touched: once is enough for that.
-SOUND_ALONE: Final[dict[str, Any]] = {
-    **CONFIG,
-    "phases": {
-        **CONFIG["phases"],
-        "coverage": {"generation": {"mode": "positive"}},
-        "fuzzing": {"enabled": False},
-    },
-}
-
 
 @dataclass
 class Run:

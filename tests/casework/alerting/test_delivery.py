@@ -187,9 +187,9 @@ async def test_a_channel_that_is_away_is_told_later_also_after_a_restart_and_kee
         kept.keep(AlertKind.RESTORED, None)
         with capture_logs() as logs:
             assert await telling.round() == 1
-        assert [(line["event"], line["channel"]) for line in logs] == [
-            ("alert_not_delivered", "mail:.deployment")
-        ]
+        # What an earlier test's thread still has to say is not of this one.
+        not_delivered = [line["channel"] for line in logs if line["event"] == "alert_not_delivered"]
+        assert not_delivered == ["mail:.deployment"]
         mailbox.is_away = False
         # It is left alone for ten seconds.
         assert await telling.round() == 0
