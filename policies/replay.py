@@ -1,8 +1,7 @@
 """Past decisions, decided again under other rules: what would have been refused, and what would have been allowed.
 
-For change control: ``casework.policy_replay.replay_journal(connection, org_id, in_force, new, *, until, days=90)``
-reads an organisation's journal within its own unit of work and returns a ``Replay``;
-``policies.wording.replayed(replay)`` is the list of French sentences to show. Neither names anybody.
+What was decided comes as words, as an organisation's journal notes it; ``policies.wording.replayed`` says in French
+sentences what was found. Neither names anybody.
 
 A decision is counted under the change of the rules (``policies.diff.Change``) that turns it over, so the words are
 those of the diff. What the rules in force would not answer as the journal says they did is counted apart, as drift.

@@ -142,7 +142,7 @@ def _is_offered(act: Act, found: Handoff, looked: Locked | None) -> bool:
     """Whether it may be taken on: by the neutral row, and by the expiry that its parts are bound to."""
     if looked is None or not looked.consent_is_live or looked.was not in OFFERED:
         return False
-    return found.side is not Side.RECEIVER or bool(act.unit.now < found.row.consent_expires_at)
+    return bool(act.unit.now < found.row.consent_expires_at)
 
 
 def _require_receiver(found: Handoff, action: Action) -> None:
